@@ -1,0 +1,152 @@
+"""Every error that a user may meet: its HTTP status, its exit code and its stable name.
+
+The docstring of a class is its default message. Codes follow sysexits.h where it has a word.
+A message is one sentence (what, where) and, after a semicolon or full stop, what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ApplianceError(Exception):
+    """Something went wrong."""
+
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 70
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        self.message = message or type(self).__doc__ or self.code
+        self.details = details
+        super().__init__(self.message)
+
+
+class UsageError(ApplianceError):
+    """The command line is wrong."""
+
+    status, exit_code, code = 400, 64, "usage"
+
+
+class InvalidInput(ApplianceError):
+    """The input is not valid."""
+
+    status, exit_code, code = 400, 65, "invalid_input"
+
+
+class InvalidProject(ApplianceError):
+    """The project has errors. `details["problems"]` lists them as file:line:col: message."""
+
+    status, exit_code, code = 422, 65, "invalid_project"
+
+
+class Unauthorized(ApplianceError):
+    """No valid API key or session was given; send `Authorization: Bearer <key>`."""
+
+    status, exit_code, code = 401, 77, "unauthorized"
+
+
+class Forbidden(ApplianceError):
+    """This needs the admin role."""
+
+    status, exit_code, code = 403, 77, "forbidden"
+
+
+class NotFound(ApplianceError):
+    """There is no such thing."""
+
+    status, exit_code, code = 404, 66, "not_found"
+
+
+class Conflict(ApplianceError):
+    """It exists already. `constraint` names the rule of the database that refused."""
+
+    status, exit_code, code = 409, 65, "conflict"
+
+    def __init__(self, message: str | None = None, *, constraint: str = "", **details: Any) -> None:
+        super().__init__(message, **details)
+        self.constraint = constraint
+
+
+class VersionConflict(ApplianceError):
+    """Somebody else changed it in the meantime; read it again and repeat."""
+
+    status, exit_code, code = 409, 75, "version_conflict"
+
+
+class TooLarge(ApplianceError):
+    """The request body is too large."""
+
+    status, exit_code, code = 413, 65, "too_large"
+
+
+class TooManyRequests(ApplianceError):
+    """Too many attempts; wait and try again. `details["retry_after"]` is in seconds."""
+
+    status, exit_code, code = 429, 75, "too_many_requests"
+
+
+class DeadlineExceeded(ApplianceError):
+    """It took too long."""
+
+    status, exit_code, code = 408, 75, "deadline_exceeded"
+
+
+class NotSupported(ApplianceError):
+    """This is not supported here."""
+
+    status, exit_code, code = 501, 69, "not_supported"
+
+
+class Unavailable(ApplianceError):
+    """The database cannot be reached."""
+
+    status, exit_code, code = 503, 69, "unavailable"
+
+
+class Overloaded(Unavailable):
+    """The server has more to write than it can keep up with; try again in a second."""
+
+    exit_code, code = 75, "overloaded"
+
+
+class OutcomeUnknown(ApplianceError):
+    """The connection was lost during COMMIT: it may or may not have happened; look before repeating."""
+
+    status, exit_code, code = 503, 75, "outcome_unknown"
+
+
+class StorageFull(ApplianceError):
+    """The disk is full: reads go on, nothing can be written until space is made."""
+
+    status, exit_code, code = 507, 74, "storage_full"
+
+
+class StorageBroken(ApplianceError):
+    """The storage failed: the server stops acknowledging writes and must be restarted."""
+
+    status, exit_code, code = 503, 74, "storage_broken"
+
+
+class InvalidConfiguration(ApplianceError):
+    """The configuration is not valid."""
+
+    status, exit_code, code = 500, 78, "invalid_configuration"
+
+
+class DatabaseTooNew(InvalidConfiguration):
+    """The database was written by a newer version of this program; use that version."""
+
+    code = "database_too_new"
+
+
+class Locked(ApplianceError):
+    """Another process holds this data directory."""
+
+    status, exit_code, code = 503, 73, "locked"
+
+
+class DamagedArchive(ApplianceError):
+    """The archive is damaged; nothing was touched."""
+
+    status, exit_code, code = 422, 65, "damaged_archive"
