@@ -1,0 +1,79 @@
+"""Settings: what a process was told to do. Built once by `load`, then passed down, never changed.
+
+Durations are seconds, sizes are bytes, paths are absolute.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the HTTP server listens and how long it waits."""
+
+    host: str = "127.0.0.1"
+    port: int = 5001
+    auth_enabled: bool = True
+    timeout: float = 30.0
+    header_timeout: float = 10.0
+    body_timeout: float = 30.0
+    idle_timeout: float = 60.0
+    shutdown_timeout: float = 10.0
+    max_body: int = 10_485_760
+    cors_enabled: bool = False
+    cors_allowed_origins: tuple[str, ...] = ()
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which database, and how to reach it. `path` belongs to sqlite, `conninfo` to postgres."""
+
+    driver: Literal["sqlite", "postgres"] = "sqlite"
+    path: str = ""
+    """Absolute path of the file, or `:memory:`; empty for postgres."""
+    conninfo: str = ""
+    """Connection URL or `key=value` text of libpq, a secret; empty for sqlite."""
+    auto_migrate: bool = True
+    busy_timeout: float = 5.0
+    connect_timeout: float = 5.0
+    max_open_conns: int = 8
+
+    def __repr__(self) -> str:
+        return f"DatabaseSettings({self.driver}, {self.path or 'conninfo hidden'})"
+
+
+class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What tool processes may use."""
+
+    tool_execution_timeout: float = 60.0
+    max_tool_processes: int = 64
+    tool_memory_limit: int = 1 << 30
+
+
+class CliSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the command line finds a server and prints. An empty `base_url` means: look for one."""
+
+    api_key: str = ""
+    base_url: str = ""
+    timeout: float = 30.0
+    format: Literal["auto", "table", "json", "yaml"] = "auto"
+
+    def __repr__(self) -> str:
+        return f"CliSettings(base_url={self.base_url!r}, format={self.format!r})"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of a process."""
+
+    cwd: Path
+    data_dir: Path
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "text", "json"] = "auto"
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings
+    runtime: RuntimeSettings = RuntimeSettings()
+    cli: CliSettings = CliSettings()
+    knowledge_vector_dbs: tuple[dict[str, Any], ...] = ()
+    """Entries of `knowledge.vector_dbs` in compozy.yaml, as written."""
