@@ -1,0 +1,1 @@
+"""Durable execution: a deterministic core that decides, and a runner around it that acts."""

@@ -1,0 +1,103 @@
+"""Finding the runs that a stop, a crash or a power cut left unfinished."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+import structlog
+
+from appliance import clock
+from appliance.engine.program import Program, compile_program
+from appliance.engine.run import Run, encode, load
+from appliance.errors import NotFound
+from appliance.store.database import Database, Row, Transaction, settle
+from appliance.store.task_states import TaskStates
+from appliance.store.workflow_states import Definitions, WorkflowStates
+
+PAGE = 200
+MAX_RECOVERIES = 5
+"""A run that was taken up this often, each time to be cut off within a minute, is set aside."""
+
+QUARANTINE = {
+    "code": "QUARANTINED",
+    "message": f"the server stopped within a minute of taking this run up, {MAX_RECOVERIES} times "
+    "in a row; the run is paused so that it cannot do so again",
+    "details": {},
+}
+
+log = structlog.get_logger(__name__)
+
+
+async def keep_definitions(database: Database, programs: Iterable[Program]) -> None:
+    """Store the definitions that runs will be pinned to. Those stored already cost no write."""
+    missing = [
+        program
+        for program in programs
+        if await settle(database.read(lambda tx, name=program.hash: Definitions(tx).get(name)))
+        is None
+    ]
+    rows = [
+        {
+            "hash": program.hash,
+            "workflow_id": program.id,
+            "source": program.source.decode(),
+            "created_at": clock.now_us(),
+        }
+        for program in missing
+    ]
+    if rows:
+        await settle(database.write(lambda tx: Definitions(tx).keep(rows)))
+
+
+async def interrupted(database: Database) -> AsyncIterator[Run]:
+    """Yield every run that should go on. Runs that would take the server down are set aside."""
+    after = ""
+    while True:
+        page = await settle(database.read(lambda tx, a=after: _active(tx, a), scan=True))
+        for row in page:
+            after = row["workflow_exec_id"]
+            if row["status"] == "PAUSED":
+                continue
+            if row["recoveries"] >= MAX_RECOVERIES:
+                await _set_aside(database, row)
+                continue
+            try:
+                yield await load_run(database, after)
+            except Exception:
+                # One unreadable run must not keep the server, and every other run, from starting.
+                log.exception("run.unreadable", exec_id=after)
+        if len(page) < PAGE:
+            return
+
+
+def _active(tx: Transaction, after: str) -> list[Row]:
+    return WorkflowStates(tx).active(after=after, limit=PAGE)
+
+
+async def _set_aside(database: Database, row: Row) -> None:
+    changed = {
+        **{key: row[key] for key in row.keys()},  # noqa: SIM118 - sqlite3.Row iterates its values
+        "status": "PAUSED",
+        "error": encode(QUARANTINE),
+        "updated_at": clock.now_us(),
+    }
+    await settle(database.write(lambda tx: WorkflowStates(tx).update([changed])))
+    log.error("run.quarantined", exec_id=row["workflow_exec_id"])
+
+
+async def load_run(database: Database, exec_id: str) -> Run:
+    """Return a run as it was last stored. Raises NotFound."""
+
+    def rows(tx: Transaction) -> tuple[Row, list[Row], str | None]:
+        state = WorkflowStates(tx).get(exec_id)
+        if state is None:
+            msg = f"there is no run {exec_id!r}"
+            raise NotFound(msg)
+        source = Definitions(tx).get(state["definition_hash"])
+        return state, TaskStates(tx).of_run(exec_id), source
+
+    state, tasks, source = await settle(database.read(rows))
+    if source is None:
+        msg = f"the definition of run {exec_id!r} is missing"
+        raise NotFound(msg)
+    return load(compile_program(source.encode()), state, tasks)

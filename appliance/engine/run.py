@@ -1,0 +1,194 @@
+"""A run in memory: its tasks as a tree, and the rows that they are stored in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from appliance.engine.program import GROUPS, Node, Program
+from appliance.engine.status import TERMINAL, Status
+from appliance.language.model import Json
+from appliance.store.database import Param, Row
+
+
+class TaskState:
+    """One execution of a task. `version` is that of its row; 0 means it was never stored."""
+
+    __slots__ = (
+        "attempt", "children", "created_at", "error", "input", "next_position", "node", "output",
+        "parent", "position", "retries", "run", "seq", "status", "tally", "task_id", "updated_at",
+        "version", "wake_at",
+    )  # fmt: skip
+
+    def __init__(
+        self, run: Run, node: Node, seq: int, task_id: str, parent: TaskState | None, position: int
+    ) -> None:
+        self.run = run
+        self.node = node
+        self.seq = seq
+        self.task_id = task_id
+        self.parent = parent
+        self.position = position
+        self.status: Status = "RUNNING"
+        self.attempt = 1
+        self.retries = 0
+        self.wake_at: int | None = None
+        self.input: Json = None
+        self.output: Json = None
+        self.error: dict[str, Json] | None = None
+        self.version = 0
+        self.created_at = self.updated_at = 0
+        self.children: list[TaskState] = []
+        self.next_position = 0
+        """Group: position of the next chain to start."""
+        self.tally = {"success": 0, "failed": 0}
+        """Group: how the chains that have ended did."""
+
+    @property
+    def id(self) -> str:
+        """The public id, `<run>.<seq>`: the idempotency key that a tool is given."""
+        return f"{self.run.id}.{self.seq}"
+
+    @property
+    def open_chains(self) -> int:
+        """Group: how many chains have started and not ended."""
+        return self.next_position - self.tally["success"] - self.tally["failed"]
+
+    def row(self) -> dict[str, Param]:
+        """Return the columns of `task_states`; `version` is the one that the row must still have."""
+        return {
+            "workflow_exec_id": self.run.id,
+            "seq": self.seq,
+            "task_id": self.task_id,
+            "execution_type": self.node.type,
+            "status": self.status,
+            "parent_seq": self.parent.seq if self.parent else None,
+            "position": self.position,
+            "attempt": self.attempt,
+            "retries": self.retries,
+            "wake_at": self.wake_at,
+            "input": encode(self.input),
+            "output": encode(self.output),
+            "error": encode(self.error),
+            "version": self.version,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+
+class Run:
+    """An execution of a workflow. Only the reducer changes it; a failed commit throws it away."""
+
+    def __init__(self, program: Program, exec_id: str, run_input: Json, now_us: int) -> None:
+        self.program = program
+        self.id = exec_id
+        self.status: Status = "RUNNING"
+        self.input = run_input
+        self.output: Json = None
+        self.error: dict[str, Json] | None = None
+        self.started_by: str | None = None
+        self.idempotency_key: str | None = None
+        self.recoveries = 0
+        self.version = 0
+        self.created_at = self.updated_at = now_us
+        self.tasks: list[TaskState] = []
+        """Every task by number: `tasks[seq - 1]`."""
+        self.top: list[TaskState] = []
+        self.by_id: dict[str, TaskState] = {}
+        """The latest execution of each task id, whatever its depth."""
+
+    def add(self, node: Node, task_id: str, parent: TaskState | None, position: int) -> TaskState:
+        """Append a task to the tree and return it."""
+        task = TaskState(self, node, len(self.tasks) + 1, task_id, parent, position)
+        self.tasks.append(task)
+        (parent.children if parent else self.top).append(task)
+        self.by_id[task_id] = task
+        return task
+
+    def task(self, seq: int) -> TaskState:
+        """Return the task with number *seq*."""
+        return self.tasks[seq - 1]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will happen to this run any more."""
+        return self.status in TERMINAL
+
+    def row(self) -> dict[str, Param]:
+        """Return the columns of `workflow_states`."""
+        return {
+            "workflow_exec_id": self.id,
+            "workflow_id": self.program.id,
+            "definition_hash": self.program.hash,
+            "status": self.status,
+            "input": encode(self.input),
+            "output": encode(self.output),
+            "error": encode(self.error),
+            "started_by": self.started_by,
+            "idempotency_key": self.idempotency_key,
+            "recoveries": self.recoveries,
+            "version": self.version,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+
+def encode(value: Any) -> str | None:
+    """Return *value* as JSON text; None stays NULL."""
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
+def decode(text: str | None) -> Json:
+    """Return the value of a JSON column; NULL becomes None."""
+    return None if text is None else msgspec.json.decode(text)
+
+
+def load(program: Program, row: Row, task_rows: list[Row]) -> Run:
+    """Build a run from its rows, equal to the one that was in memory when they were written."""
+    run = Run(program, row["workflow_exec_id"], decode(row["input"]), row["created_at"])
+    run.status = row["status"]
+    run.output, run.error = decode(row["output"]), decode(row["error"])
+    run.started_by, run.idempotency_key = row["started_by"], row["idempotency_key"]
+    run.recoveries, run.version = row["recoveries"], row["version"]
+    run.updated_at = row["updated_at"]
+    for task_row in task_rows:
+        _load_task(run, task_row)
+    for task in run.tasks:
+        if task.node.type in GROUPS:
+            _recount(task)
+    return run
+
+
+def _load_task(run: Run, row: Mapping[str, Any]) -> None:
+    parent = run.task(row["parent_seq"]) if row["parent_seq"] else None
+    task = run.add(
+        _node(run.program, parent, row["task_id"]), row["task_id"], parent, row["position"]
+    )
+    task.status = row["status"]
+    task.attempt, task.retries, task.wake_at = row["attempt"], row["retries"], row["wake_at"]
+    task.input, task.output = decode(row["input"]), decode(row["output"])
+    task.error = decode(row["error"])
+    task.version = row["version"]
+    task.created_at, task.updated_at = row["created_at"], row["updated_at"]
+
+
+def _node(program: Program, parent: TaskState | None, task_id: str) -> Node:
+    if parent is None:
+        return program.nodes[task_id]
+    if parent.node.type != "collection":
+        return parent.node.children[task_id]
+    return parent.node.children.get(task_id.rpartition("-")[0], parent.node.sequence[0])
+
+
+def _recount(group: TaskState) -> None:
+    """Derive what a group counts: the last task of each position says how its chain ended.
+
+    A task and its successor are always stored together, so a terminal last task ends the chain.
+    """
+    last = {child.position: child for child in group.children}
+    group.next_position = len(last)
+    for task in last.values():
+        if task.status in TERMINAL:
+            group.tally["success" if task.status == "SUCCESS" else "failed"] += 1

@@ -1,0 +1,123 @@
+"""The appliance as a whole: everything that is open while a server runs, in the order it depends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from appliance import clock
+from appliance.config import Settings
+from appliance.engine.runner import Engine
+from appliance.errors import ApplianceError
+from appliance.language.model import Project
+from appliance.operations.authentication import Authenticator
+from appliance.operations.bootstrap import bootstrap
+from appliance.store import migrations, open_database
+from appliance.store.database import Database, settle
+from appliance.store.datadir import DataDirectory, InstanceLock
+from appliance.store.probe import Probe
+from appliance.tools.pool import ToolPool, ToolRuntime
+
+PROBE_EVERY = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Readiness(NamedTuple):
+    """Whether the server can do its work, and what was looked at."""
+
+    ready: bool
+    checks: dict[str, dict[str, bool | str]]
+
+
+class Appliance:
+    """Holds what a server needs. Made by `open`, which also closes it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        project: Project,
+        data: DataDirectory,
+        lock: InstanceLock,
+        db: Database,
+        pool: ToolPool,
+    ) -> None:
+        self.settings = settings
+        self.project = project
+        self.data = data
+        self.lock = lock
+        self.db = db
+        self.pool = pool
+        self.authenticator = Authenticator(db)
+        self.engine = Engine(db, project, pool)
+        self._probe_again = 0.0
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings, project: Project) -> AsyncIterator[Appliance]:
+        """Open data directory, database, tools and engine; take up interrupted runs.
+
+        Raises: InvalidConfiguration, Locked (73), DatabaseTooNew, Unavailable, StorageFull.
+        """
+        async with AsyncExitStack() as stack:
+            data = DataDirectory(settings.data_dir)
+            data.prepare()
+            lock = stack.enter_context(data.lock())
+            if settings.database.auto_migrate:
+                migrations.up(settings.database)
+            else:
+                migrations.check(settings.database)
+            db = open_database(settings.database)
+            stack.callback(db.close)
+            pool = ToolPool(tool_runtime(settings, project))
+            stack.push_async_callback(pool.close)
+            await pool.open()
+            appliance = cls(settings, project, data, lock, db, pool)
+            await appliance.admit_first_admin()
+            recovered = await appliance.engine.open()
+            stack.push_async_callback(appliance.engine.close, settings.server.shutdown_timeout)
+            if recovered:
+                log.info("runs.recovered", count=recovered)
+            yield appliance
+
+    async def admit_first_admin(self) -> None:
+        """Create the first admin where there is none and leave the key for the local command line."""
+        key = await bootstrap(self.db)
+        if key is not None:
+            self.data.write_secret("admin.key", key)
+
+    async def _probe(self) -> None:
+        """Write a row, at most once in `PROBE_EVERY` seconds: a monitor must not wear out a card."""
+        if clock.monotonic() < self._probe_again:
+            return
+        await settle(self.db.write(lambda tx: Probe(tx).write(clock.now_us())))
+        self._probe_again = clock.monotonic() + PROBE_EVERY
+
+    async def ready(self) -> Readiness:
+        """Tell whether a write can be acknowledged."""
+        checks: dict[str, dict[str, bool | str]] = {}
+        try:
+            await self._probe()
+            checks["database"] = {"ok": True, "detail": f"{self.db.driver} acknowledges writes"}
+        except ApplianceError as error:
+            checks["database"] = {"ok": False, "detail": error.message}
+        problem = self.pool.problem
+        checks["tools"] = {"ok": problem is None, "detail": problem or "tools can be called"}
+        return Readiness(bool(checks["database"]["ok"]), checks)
+
+
+def tool_runtime(settings: Settings, project: Project) -> ToolRuntime:
+    """Return how the tools of *project* are run."""
+    entrypoint = project.runtime.entrypoint
+    return ToolRuntime(
+        entrypoint=Path(entrypoint) if entrypoint else None,
+        python=sys.executable,
+        max_processes=settings.runtime.max_tool_processes,
+        memory_limit=project.runtime.memory_limit,
+        env=project.env,
+    )

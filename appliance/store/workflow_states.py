@@ -1,0 +1,69 @@
+"""Runs and the definitions that they are pinned to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from appliance.errors import VersionConflict
+from appliance.store.database import Param, Row, Transaction
+
+LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+"""Not less than any id, whatever the collation: where a listing from the newest on begins."""
+
+
+class WorkflowStates:
+    """Runs of workflows. Every method is one statement in the caller's transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def insert(self, rows: Sequence[Mapping[str, Param]]) -> None:
+        """Begin runs. Raises Conflict when an id or an idempotency key is taken."""
+        self._tx.many("insert_workflow_state", rows)
+
+    def update(self, rows: Sequence[Mapping[str, Param]]) -> None:
+        """Move runs on. Raises VersionConflict when one of them changed since it was read."""
+        if self._tx.many("update_workflow_state", rows) != len(rows):
+            raise VersionConflict
+
+    def get(self, exec_id: str) -> Row | None:
+        """Return a run, or None."""
+        return self._tx.one("get_workflow_state", workflow_exec_id=exec_id)
+
+    def with_idempotency_key(self, key: str) -> Row | None:
+        """Return id, workflow and input of the run that was started under *key*, or None."""
+        return self._tx.one("find_idempotency_key", idempotency_key=key)
+
+    def page(self, *, workflow_id: str | None, status: str, before: str, limit: int) -> list[Row]:
+        """Return runs without payload, newest first, with ids less than *before*."""
+        if workflow_id is None:
+            return self._tx.all(
+                "list_workflow_states", status=status, before=before, row_limit=limit
+            )
+        return self._tx.all(
+            "list_workflow_states_of",
+            workflow_id=workflow_id,
+            status=status,
+            before=before,
+            row_limit=limit,
+        )
+
+    def active(self, *, after: str, limit: int) -> list[Row]:
+        """Return runs that have not ended, oldest first, with ids greater than *after*."""
+        return self._tx.all("list_active_workflow_states", after=after, row_limit=limit)
+
+
+class Definitions:
+    """Texts of workflows under their hash. Every method is one statement."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def keep(self, rows: Sequence[Mapping[str, Param]]) -> None:
+        """Store definitions that are not there yet."""
+        self._tx.many("insert_definition", rows)
+
+    def get(self, definition_hash: str) -> str | None:
+        """Return the text under *definition_hash*, or None."""
+        row = self._tx.one("get_definition", hash=definition_hash)
+        return None if row is None else str(row["source"])

@@ -1,0 +1,71 @@
+-- up
+CREATE TABLE definitions (
+    hash TEXT NOT NULL PRIMARY KEY,
+    workflow_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE workflow_states (
+    workflow_exec_id TEXT NOT NULL PRIMARY KEY,
+    workflow_id TEXT NOT NULL,
+    definition_hash TEXT NOT NULL REFERENCES definitions (hash),
+    status TEXT NOT NULL CHECK (
+        status IN ('PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'TIMED_OUT', 'CANCELED', 'WAITING', 'PAUSED')
+    ),
+    input TEXT NOT NULL,
+    output TEXT,
+    error TEXT,
+    started_by TEXT,
+    idempotency_key TEXT,
+    recoveries BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+CREATE INDEX workflow_states_by_workflow ON workflow_states (workflow_id, workflow_exec_id);
+
+CREATE INDEX workflow_states_active ON workflow_states (workflow_exec_id)
+WHERE status IN ('PENDING', 'RUNNING', 'WAITING', 'PAUSED');
+
+CREATE UNIQUE INDEX workflow_states_idempotency_key ON workflow_states (idempotency_key)
+WHERE idempotency_key IS NOT NULL;
+
+CREATE TABLE task_states (
+    workflow_exec_id TEXT NOT NULL REFERENCES workflow_states (workflow_exec_id) ON DELETE CASCADE,
+    seq BIGINT NOT NULL,
+    task_id TEXT NOT NULL,
+    execution_type TEXT NOT NULL CHECK (
+        execution_type IN (
+            'basic', 'router', 'parallel', 'collection', 'composite',
+            'wait', 'signal', 'aggregate', 'memory'
+        )
+    ),
+    status TEXT NOT NULL CHECK (
+        status IN ('PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'TIMED_OUT', 'CANCELED', 'WAITING', 'PAUSED')
+    ),
+    parent_seq BIGINT,
+    position BIGINT NOT NULL,
+    attempt BIGINT NOT NULL,
+    retries BIGINT NOT NULL,
+    wake_at BIGINT,
+    input TEXT,
+    output TEXT,
+    error TEXT,
+    version BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (workflow_exec_id, seq)
+);
+
+CREATE TABLE probe (
+    id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    at BIGINT NOT NULL
+);
+
+-- down
+DROP TABLE probe;
+DROP TABLE task_states;
+DROP TABLE workflow_states;
+DROP TABLE definitions;

@@ -1,0 +1,172 @@
+"""A world without time, disk or processes: runs a workflow on the reducer alone.
+
+After every event the run is rebuilt from its rows and compared, which is what a crash at that moment
+would leave.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from appliance.engine.changes import (
+    Cancel,
+    Changes,
+    Event,
+    Failed,
+    Recover,
+    Start,
+    Succeeded,
+    TimerFired,
+)
+from appliance.engine.program import GROUPS, Program, source_of
+from appliance.engine.reducer import advance
+from appliance.engine.run import Run, TaskState, load
+from appliance.engine.status import TERMINAL
+from appliance.language.model import Workflow
+
+Tool = Callable[..., Any]
+
+EXEC_ID = "0193a000-0000-7000-8000-000000000001"
+
+
+class ToolError(Exception):
+    """What a simulated tool raises for an execution error."""
+
+
+def program(**workflow: Any) -> Program:
+    """Return the program of a workflow given in the model's own terms."""
+    document = {"id": "flow", **workflow}
+    return Program(source_of(msgspec.convert(document, Workflow)))
+
+
+class Simulation:
+    """One run. Calls and timers wait until a seeded choice lets one of them happen."""
+
+    def __init__(
+        self, program: Program, tools: dict[str, Tool], run_input: Any = None, *, seed: int = 0
+    ) -> None:
+        self.program = program
+        self.tools = tools
+        self.now_us = 1_000_000
+        self.random = random.Random(seed)
+        self.run = Run(program, EXEC_ID, run_input or {}, self.now_us)
+        self.calls: dict[int, int] = {}
+        """Calls under way: seq -> attempt."""
+        self.timers: dict[int, int] = {}
+        self.called: list[tuple[str, int]] = []
+        """Every call that was begun: (task id, attempt)."""
+        self.killed: list[str] = []
+        self.most_calls = 0
+        self.task_rows: dict[int, dict[str, Any]] = {}
+        self.run_row: dict[str, Any] = {}
+
+    def start(self) -> Simulation:
+        """Begin the run."""
+        self.deliver(Start(self.now_us))
+        return self
+
+    def finish(self) -> Simulation:
+        """Let things happen until nothing is left to happen."""
+        self.start()
+        while self.step():
+            pass
+        return self
+
+    def step(self) -> bool:
+        """Let one call end or one timer fire; False when there is neither."""
+        choices = [("call", seq) for seq in self.calls] + [("timer", seq) for seq in self.timers]
+        if not choices or self.run.ended:
+            return False
+        kind, seq = self.random.choice(sorted(choices))
+        (self.end_call if kind == "call" else self.fire)(self.run.task(seq))
+        return True
+
+    def end_call(self, task: TaskState) -> None:
+        """Let the tool of *task* return or raise."""
+        self.deliver(self._outcome(task.seq, self.calls.pop(task.seq)))
+
+    def fire(self, task: TaskState) -> None:
+        """Let the time come that *task* waits for."""
+        attempt = self.timers.pop(task.seq)
+        self.now_us = max(self.now_us, task.wake_at or 0)
+        self.deliver(TimerFired(self.now_us, task.seq, attempt))
+
+    def cancel(self) -> None:
+        """Ask the run to stop."""
+        self.deliver(Cancel(self.now_us))
+
+    def crash(self) -> None:
+        """Lose everything but the rows, then take the run up again."""
+        self.calls.clear()
+        self.timers.clear()
+        self.run = self.reload()
+        self.deliver(Recover(self.now_us))
+
+    def deliver(self, event: Event) -> None:
+        """Advance the run, store its rows, check them, begin the work."""
+        changes = advance(self.run, event)
+        self._store(changes)
+        assert shape(self.run) == shape(self.reload())
+        for task in changes.kills:
+            assert self.calls.pop(task.seq, None) is not None
+            self.killed.append(task.task_id)
+        for task in changes.calls:
+            if task.status == "RUNNING":
+                self.calls[task.seq] = task.attempt
+                self.called.append((task.task_id, task.attempt))
+        for task in changes.timers:
+            if task.wake_at is not None:
+                self.timers[task.seq] = task.attempt
+        self.most_calls = max(self.most_calls, len(self.calls))
+        self.now_us += 1
+
+    def reload(self) -> Run:
+        """Return the run as its rows describe it."""
+        rows = [self.task_rows[seq] for seq in sorted(self.task_rows)]
+        return load(self.program, self.run_row, rows)
+
+    def task(self, task_id: str) -> TaskState:
+        """Return the latest execution of a task."""
+        return self.run.by_id[task_id]
+
+    def statuses(self) -> dict[str, str]:
+        """Return the state of every task by id."""
+        return {task.task_id: task.status for task in self.run.tasks}
+
+    def _outcome(self, seq: int, attempt: int) -> Succeeded | Failed:
+        task = self.run.task(seq)
+        try:
+            output = self.tools[task.node.tool_id](**task.input)
+        except ToolError as error:
+            details = {"code": "TOOL_ERROR", "message": str(error), "details": {}}
+            return Failed(self.now_us, seq, attempt, details, retryable=True)
+        return Succeeded(self.now_us, seq, attempt, output)
+
+    def _store(self, changes: Changes) -> None:
+        if changes.run_changed:
+            self.run_row = {**self.run.row(), "version": self.run.version + 1}
+            self.run.version += 1
+        for task in changes.tasks.values():
+            self.task_rows[task.seq] = {**task.row(), "version": task.version + 1}
+            task.version += 1
+
+
+def shape(run: Run) -> dict[str, Any]:
+    """Return everything that decides how a run goes on."""
+    return {
+        "run": (run.status, run.input, run.output, run.error, run.version, run.recoveries),
+        "tasks": [
+            {**task.row(), "group": _group(task) if task.node.type in GROUPS else None}
+            for task in run.tasks
+        ],
+        "by_id": {name: task.seq for name, task in run.by_id.items()},
+    }
+
+
+def _group(task: TaskState) -> Any:
+    """What a group counts; of one that has ended, canceled children may have left it behind."""
+    return None if task.status in TERMINAL else (task.next_position, dict(task.tally))
