@@ -1,0 +1,60 @@
+# Everything that is done to this tree by hand or by CI. Needs Python >= 3.11 with venv, and make.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+PYTEST_FLAGS ?= -n 2
+BIN := .venv/bin
+READY := .venv/ready
+PYZ := dist/compozy.pyz
+SOURCES := $(shell find appliance migrations packaging -type f -not -name '*.pyc') pyproject.toml requirements/runtime.lock
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml
+
+.PHONY: help start test check fmt pyz bench reliability lock clean
+
+help: ## Show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
+
+start: $(PYZ) ## Build the file if needed and start the server
+	@./$(PYZ) start
+
+test: $(READY) ## Run every test, on SQLite and on PostgreSQL
+	@$(BIN)/pytest $(PYTEST_FLAGS) -m "not reliability"
+
+check: $(READY) ## Check style, format and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+fmt: $(READY) ## Put the code in its format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+pyz: $(PYZ) ## Build dist/compozy.pyz
+
+bench: $(READY) ## Measure speed and wear, print the figures
+	@for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+
+reliability: $(READY) ## Run the long fault tests: kills, crashes, damaged files
+	@$(BIN)/pytest $(PYTEST_FLAGS) -m reliability
+
+lock: $(READY) ## Resolve the dependencies again and write requirements/*.lock
+	@$(BIN)/$(COMPILE) --upgrade --output-file requirements/runtime.lock
+	@$(BIN)/$(COMPILE) --upgrade --group test --constraint requirements/runtime.lock --output-file requirements/test.lock
+
+clean: ## Delete what was built, but never data/
+	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements/test.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say PYTHON=... to choose one.")'
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements/test.lock
+	@touch $(READY)
+
+$(PYZ): $(READY) $(SOURCES)
+	@$(BIN)/python packaging/build.py
