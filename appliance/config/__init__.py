@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from appliance.config.knowledge import check_knowledge
+from appliance.config.loading import Loaded, load
 from appliance.config.settings import (
     CliSettings,
     DatabaseSettings,
@@ -13,7 +15,10 @@ from appliance.config.settings import (
 __all__ = [
     "CliSettings",
     "DatabaseSettings",
+    "Loaded",
     "RuntimeSettings",
     "ServerSettings",
     "Settings",
+    "check_knowledge",
+    "load",
 ]
