@@ -15,8 +15,8 @@ from appliance.config import Settings
 from appliance.engine.runner import Engine
 from appliance.errors import ApplianceError
 from appliance.language.model import Project
-from appliance.operations.authentication import Authenticator
 from appliance.operations.bootstrap import bootstrap
+from appliance.operations.identity import Identity
 from appliance.store import migrations, open_database
 from appliance.store.database import Database, settle
 from appliance.store.datadir import DataDirectory, InstanceLock
@@ -53,7 +53,7 @@ class Appliance:
         self.lock = lock
         self.db = db
         self.pool = pool
-        self.authenticator = Authenticator(db)
+        self.identity = Identity(db)
         self.engine = Engine(db, project, pool)
         self._probe_again = 0.0
 
@@ -78,18 +78,13 @@ class Appliance:
             stack.push_async_callback(pool.close)
             await pool.open()
             appliance = cls(settings, project, data, lock, db, pool)
-            await appliance.admit_first_admin()
+            stack.push_async_callback(appliance.identity.close)
+            await bootstrap(db, keep=lambda key: data.write_secret("admin.key", key))
             recovered = await appliance.engine.open()
             stack.push_async_callback(appliance.engine.close, settings.server.shutdown_timeout)
             if recovered:
                 log.info("runs.recovered", count=recovered)
             yield appliance
-
-    async def admit_first_admin(self) -> None:
-        """Create the first admin where there is none and leave the key for the local command line."""
-        key = await bootstrap(self.db)
-        if key is not None:
-            self.data.write_secret("admin.key", key)
 
     async def _probe(self) -> None:
         """Write a row, at most once in `PROBE_EVERY` seconds: a monitor must not wear out a card."""
