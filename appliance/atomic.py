@@ -28,17 +28,28 @@ def write(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 @contextmanager
 def create(path: Path, mode: int = 0o600) -> Iterator[IO[bytes]]:
-    """Open a new file for writing that takes the place of *path* when the block ends without error.
+    """Open a new file (write, read back) that takes the place of *path* when the block succeeds.
 
     Raises: StorageFull, StorageBroken; *path* is then what it was and nothing is left behind.
     """
+    with scratch(path, mode) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        replace(Path(file.name), path)
+
+
+@contextmanager
+def scratch(path: Path, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """Open a new hidden file beside *path*, at `file.name`; it is gone at the end unless moved.
+
+    Raises: StorageFull, StorageBroken.
+    """
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}{TEMPORARY}")
     try:
-        with _open_new(temporary, mode) as file:
+        with open(temporary, "x+b", opener=_private) as file:
+            os.fchmod(file.fileno(), mode)  # the umask may have taken bits away
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        replace(temporary, path)
     except OSError as error:
         raise fault(error, path) from error
     finally:
@@ -89,11 +100,8 @@ def fault(error: OSError, path: Path) -> ApplianceError:
     return StorageBroken(f"{path} cannot be written: {error.strerror or error}.")
 
 
-def _open_new(path: Path, mode: int) -> IO[bytes]:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    file = os.fdopen(os.open(path, flags, 0o600), "wb")
-    os.fchmod(file.fileno(), mode)  # the umask may have taken bits away, so set them by hand
-    return file
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _fsync(path: Path, flags: int) -> None:
