@@ -16,6 +16,9 @@ import msgspec
 from appliance import atomic
 from appliance.errors import Forbidden, InvalidConfiguration, Locked
 
+BEFORE_RESTORE = ".before-restore-"
+"""Stands between the name of a database and the time at which a restore took its place."""
+
 _PRIVATE = ("app.db", "app.db-wal", "app.db-shm", "admin.key", "instance.lock", "ballast")
 
 
@@ -94,6 +97,7 @@ class DataDirectory:
             raise Locked(_describe(self.path, holder), pid=holder.pid, url=holder.url)
         atomic.sweep(self.path)
         atomic.sweep(self.backups_path)
+        sweep_second_names(self.path)
         return InstanceLock(descriptor, url)
 
     def holder(self) -> Holder | None:
@@ -131,6 +135,17 @@ class DataDirectory:
         path = self.path / name
         atomic.write(path, text.encode() + b"\n")
         return path
+
+
+def sweep_second_names(directory: Path) -> None:
+    """Take away the second name that an interrupted restore gave to the database still in use.
+
+    SQLite keeps its log beside the name by which a file was opened: two names could destroy it.
+    """
+    for second in directory.glob(f"*{BEFORE_RESTORE}*"):
+        database = directory / second.name.partition(BEFORE_RESTORE)[0]
+        if database.exists() and second.samefile(database):
+            atomic.remove(second)
 
 
 def _own_directory(path: Path) -> None:
