@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from appliance import clock
-from appliance.errors import Unauthorized
+from appliance.errors import ApplianceError, Unauthorized
 from appliance.operations import audit, emails, passwords, tokens
 from appliance.operations.actors import NOBODY, Actor
 from appliance.operations.identity import Identity
@@ -15,6 +15,7 @@ from appliance.store.sessions import Sessions
 from appliance.store.users import Users
 
 SESSION_US = 12 * 3600 * clock.MICROSECONDS
+_WRONG = "The email address or the password is wrong."
 
 
 class Login(NamedTuple):
@@ -33,14 +34,15 @@ async def login(identity: Identity, *, email: str, password: str, address: str) 
     an email address or a password.
     """
     account = emails.key(email)
+    passwords.check_size(password)
     attempt = identity.throttle.admit(account, address)
-    found = await identity.read(lambda tx: Users(tx).find(account))
-    hashed = None if found is None else found["password_hash"]
-    verified = await identity.passwords.verify(hashed, password)
-    if found is None or hashed is None or not verified:
-        await _note_failure(identity, account, address)
-        raise Unauthorized("The email address or the password is wrong.")
-    begun = await _begin(identity, found, hashed, password, address)
+    try:
+        begun = await _attempt(identity, account, password, address)
+    except Unauthorized:
+        raise
+    except ApplianceError:
+        identity.throttle.withdraw(attempt)
+        raise
     identity.throttle.succeeded(attempt)
     return begun
 
@@ -51,6 +53,16 @@ async def logout(identity: Identity, token: str) -> None:
     await identity.change(lambda tx: Sessions(tx).delete(digest))
 
 
+async def _attempt(identity: Identity, account: str, password: str, address: str) -> Login:
+    found = await identity.read(lambda tx: Users(tx).find(account))
+    hashed = None if found is None else found["password_hash"]
+    verified = await identity.passwords.verify(hashed, password)
+    if found is None or hashed is None or not verified:
+        await _note_failure(identity, account, address)
+        raise Unauthorized(_WRONG)
+    return await _begin(identity, found, hashed, password, address)
+
+
 async def _begin(identity: Identity, user: Row, hashed: str, password: str, address: str) -> Login:
     renewed = await identity.passwords.hash(password) if passwords.outdated(hashed) else hashed
     session = tokens.new_session()
@@ -59,7 +71,7 @@ async def _begin(identity: Identity, user: Row, hashed: str, password: str, addr
     def work(tx: Transaction) -> int:
         # Somebody may have changed the password, or removed the user, since it was checked.
         if not Users(tx).renew_password(actor.user_id, current=hashed, renewed=renewed):
-            raise Unauthorized("The email address or the password is wrong.")
+            raise Unauthorized(_WRONG)
         return _insert(tx, actor, session, identity.now_us(), address)
 
     return Login(actor, session.text, await identity.add(work))

@@ -33,8 +33,13 @@ def check(password: str) -> None:
     """Raise InvalidInput unless *password* may become a password."""
     if len(password) < MIN_CHARACTERS:
         raise InvalidInput(f"The password is too short; use at least {MIN_CHARACTERS} characters.")
+    check_size(password)
+
+
+def check_size(password: str) -> None:
+    """Raise InvalidInput when *password* is longer than any password can be."""
     if len(_bytes(password)) > MAX_BYTES:
-        raise InvalidInput(f"The password is too long; use at most {MAX_BYTES} bytes.")
+        raise InvalidInput(f"The password is too long; it has at most {MAX_BYTES} bytes.")
 
 
 def hash_password(password: str) -> str:
@@ -66,14 +71,15 @@ class Passwords:
         self._pending = 0
 
     async def hash(self, password: str) -> str:
-        """Return the hash of a new password. Raises InvalidInput when it may not be one."""
+        """Return the hash of a new password. Raises InvalidInput, TooManyRequests."""
         check(password)
         return await self._apart(hash_password, password)
 
     async def verify(self, hashed: str | None, password: str) -> bool:
-        """Tell whether *password* belongs to *hashed*; one check is made whatever is known."""
-        if len(_bytes(password)) > MAX_BYTES:
-            raise InvalidInput(f"The password is too long; it has at most {MAX_BYTES} bytes.")
+        """Tell whether *password* belongs to *hashed*; one check is made whatever is known.
+
+        Raises TooManyRequests when too many checks wait already.
+        """
         return await self._apart(verify, hashed, password)
 
     async def _apart(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

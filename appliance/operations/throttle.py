@@ -2,8 +2,8 @@
 
 The first failures are free; each further one doubles the time until the next attempt, up to
 15 minutes. Nothing is locked for good, and what is refused does not count. An hour without failure
-forgets them. An address that once logged in to an account is counted apart from all others, so that
-a stranger who guesses cannot keep its user out.
+forgets them. An address that once logged in to an account is counted for that account apart, so that
+a stranger who guesses, even from behind the same proxy, cannot keep its user out.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Backoff:
         self._put(name, _Failures(count, now, now + delay))
 
     def take_back(self, name: str) -> None:
-        """Count one failure less: the attempt succeeded."""
+        """Count one failure less, and wait no more: the last attempt was none."""
         before = self._get(name)
         if before.number:
             self._put(name, _Failures(before.number - 1, before.at, 0.0))
@@ -77,50 +77,55 @@ class Backoff:
 
 
 class Attempt(NamedTuple):
-    """A login under way, under the names by which it is counted."""
+    """A login under way: who comes from where, and under which names it is counted."""
 
-    account: str
-    address: str
-    counted_as: str
+    pair: str
+    names: tuple[tuple[Backoff, str], ...]
 
 
 class Throttle:
     """Admits attempts to log in. Each counts as failed until it succeeds, so that a burst counts."""
 
     def __init__(self, *, monotonic: Callable[[], float] = clock.monotonic) -> None:
-        self.accounts = Backoff(FREE_PER_ACCOUNT, monotonic)
-        self.addresses = Backoff(FREE_PER_ADDRESS, monotonic)
+        self._accounts = Backoff(FREE_PER_ACCOUNT, monotonic)
+        self._addresses = Backoff(FREE_PER_ADDRESS, monotonic)
+        self._pairs = Backoff(FREE_PER_ACCOUNT, monotonic)
         self._familiar: OrderedDict[str, None] = OrderedDict()
 
     def admit(self, account: str, address: str) -> Attempt:
         """Begin an attempt. Raises TooManyRequests with `retry_after` in seconds."""
-        place = _place(address)
-        pair = f"{account} {place}"
-        attempt = Attempt(account, place, pair if pair in self._familiar else account)
-        self._require_no_wait(attempt)
-        self.accounts.add(attempt.counted_as)
-        self.addresses.add(place)
+        attempt = self._attempt(account, _place(address))
+        wait_s = max(backoff.wait_s(name) for backoff, name in attempt.names)
+        if wait_s > 0:
+            seconds = math.ceil(wait_s)
+            message = f"Too many failed logins; try again in {seconds} s."
+            raise TooManyRequests(message, retry_after=seconds)
+        for backoff, name in attempt.names:
+            backoff.add(name)
         return attempt
 
     def succeeded(self, attempt: Attempt) -> None:
-        """End an attempt well. Others' failures from the same address stay counted."""
-        self.accounts.forget(attempt.counted_as)
-        self.addresses.take_back(attempt.address)
-        pair = f"{attempt.account} {attempt.address}"
-        self._familiar[pair] = None
-        self._familiar.move_to_end(pair)
+        """End an attempt well. Failures on other accounts from its address stay counted."""
+        for backoff, name in attempt.names:
+            if backoff is self._addresses:
+                backoff.take_back(name)
+            else:
+                backoff.forget(name)
+        self._familiar[attempt.pair] = None
+        self._familiar.move_to_end(attempt.pair)
         if len(self._familiar) > CAPACITY:
             self._familiar.popitem(last=False)
 
-    def _require_no_wait(self, attempt: Attempt) -> None:
-        wait_s = max(
-            self.accounts.wait_s(attempt.counted_as), self.addresses.wait_s(attempt.address)
-        )
-        if wait_s > 0:
-            seconds = math.ceil(wait_s)
-            raise TooManyRequests(
-                f"Too many failed logins; try again in {seconds} s.", retry_after=seconds
-            )
+    def withdraw(self, attempt: Attempt) -> None:
+        """End an attempt that was not decided, because something else went wrong."""
+        for backoff, name in attempt.names:
+            backoff.take_back(name)
+
+    def _attempt(self, account: str, place: str) -> Attempt:
+        pair = f"{account} {place}"
+        if pair in self._familiar:
+            return Attempt(pair, ((self._pairs, pair),))
+        return Attempt(pair, ((self._accounts, account), (self._addresses, place)))
 
 
 def _place(address: str) -> str:
