@@ -21,9 +21,9 @@ class Node:
     """A task of a definition with its compiled parts and its place among the others."""
 
     __slots__ = (
-        "children", "condition", "condition_text", "env", "filter", "id_template", "input_schema", "items", "outputs",
-        "output_schema", "parent", "retry", "scope", "sequence", "task", "timeout", "tool_id",
-        "type", "with_",
+        "children", "condition", "condition_text", "env", "filter", "id_template", "input_schemas", "items", "outputs",
+        "output_schemas", "parent", "retry", "scope", "sequence", "task", "timeout", "tool_id",
+        "tool_output", "type", "with_",
     )  # fmt: skip
 
     def __init__(self, task: Task, parent: Node | None, tools: dict[str, Tool]) -> None:
@@ -35,8 +35,9 @@ class Node:
         self.tool_id = tool.id
         self.timeout = task.timeout or tool.timeout
         self.env = {**tool.env, **task.env}
-        self.input_schema = schemas.compile_schema(tool.input) if tool.input else None
-        self.output_schema = schemas.compile_schema(tool.output) if tool.output else None
+        self.input_schemas = _compile(task.input, tool.input)
+        self.tool_output = _compile(tool.output)
+        self.output_schemas = _compile(task.output)
         arguments = {**tool.with_, **(task.with_ or {})}
         self.with_ = template.compile_value(arguments) if arguments else None
         self.outputs = template.compile_value(task.outputs) if task.outputs else None
@@ -69,7 +70,7 @@ class Program:
         self.hash = hashlib.sha256(source).hexdigest()
         self.workflow = workflow
         self.env = workflow.env
-        self.input_schema = schemas.compile_schema(workflow.input) if workflow.input else None
+        self.input_schemas = _compile(workflow.input)
         self.outputs = template.compile_value(workflow.outputs) if workflow.outputs else None
         nodes = [Node(task, None, workflow.tools) for task in workflow.tasks]
         self.nodes = {node.task.id: node for node in nodes}
@@ -79,7 +80,7 @@ class Program:
 
     def accept(self, value: Json) -> Json:
         """Return the run's input with defaults filled in. Raises InvalidInput naming the field."""
-        return value if self.input_schema is None else self.input_schema.apply(value)
+        return conform(value, self.input_schemas)
 
 
 def _link(group: Node, members: list[Node]) -> None:
@@ -95,6 +96,17 @@ def targets(task: Task) -> set[str]:
     """Return the ids of the siblings that may follow *task*."""
     named = {task.on_success.next, task.on_error.next, *task.routes.values()}
     return {name for name in named if name is not None}
+
+
+def conform(value: Json, checks: tuple[schemas.Schema, ...]) -> Json:
+    """Return *value* with the defaults of each schema. Raises InvalidInput naming the field."""
+    for check in checks:
+        value = check.apply(value)
+    return value
+
+
+def _compile(*found: dict[str, Json] | None) -> tuple[schemas.Schema, ...]:
+    return tuple(schemas.compile_schema(schema) for schema in found if schema)
 
 
 def source_of(workflow: Workflow) -> bytes:

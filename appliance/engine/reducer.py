@@ -25,7 +25,7 @@ from appliance.engine.changes import (
     Succeeded,
     TimerFired,
 )
-from appliance.engine.program import GROUPS, Node
+from appliance.engine.program import GROUPS, Node, conform
 from appliance.engine.run import Run, TaskState
 from appliance.engine.status import FAILURES, TERMINAL, Status
 from appliance.errors import InvalidInput
@@ -77,9 +77,7 @@ class _Step:
             self._fail(task, problem, output=event.output)
             return
         try:
-            output = event.output
-            if task.node.output_schema is not None:
-                output = task.node.output_schema.apply(output)
+            output = conform(event.output, task.node.tool_output)
             self._succeed(task, output, output)
         except InvalidInput as error:
             self._fail(task, _error("INVALID_OUTPUT", error.message), output=event.output)
@@ -166,8 +164,7 @@ class _Step:
 
     def enter_basic(self, task: TaskState) -> None:
         self._render_input(task)
-        if task.node.input_schema is not None:
-            task.input = task.node.input_schema.apply(task.input)
+        task.input = conform(task.input, task.node.input_schemas)
         self._call(task)
 
     def enter_router(self, task: TaskState) -> None:
@@ -219,7 +216,7 @@ class _Step:
         if task.node.outputs is not None:
             variables = context.of_task(task, visible)
             output = task.node.outputs.render(variables, self._environment(task))
-        task.output, task.error = output, None
+        task.output, task.error = conform(output, task.node.output_schemas), None
         self._end(task, "SUCCESS")
 
     def _fail(

@@ -81,8 +81,12 @@ class TaskState:
 class Run:
     """An execution of a workflow. Only the reducer changes it; a failed commit throws it away."""
 
-    def __init__(self, program: Program, exec_id: str, run_input: Json, now_us: int) -> None:
+    def __init__(
+        self, program: Program, exec_id: str, run_input: Json, now_us: int, env: dict[str, str]
+    ) -> None:
         self.program = program
+        self.env = {**env, **program.env}
+        """The project's `.env` is never stored with a run: it may hold secrets."""
         self.id = exec_id
         self.status: Status = "RUNNING"
         self.input = run_input
@@ -145,9 +149,10 @@ def decode(text: str | None) -> Json:
     return None if text is None else msgspec.json.decode(text)
 
 
-def load(program: Program, row: Row, task_rows: list[Row]) -> Run:
+def load(program: Program, row: Row, task_rows: list[Row], env: dict[str, str]) -> Run:
     """Build a run from its rows, equal to the one that was in memory when they were written."""
-    run = Run(program, row["workflow_exec_id"], decode(row["input"]), row["created_at"])
+    exec_id, created_at = row["workflow_exec_id"], row["created_at"]
+    run = Run(program, exec_id, decode(row["input"]), created_at, env)
     run.status = row["status"]
     run.output, run.error = decode(row["output"]), decode(row["error"])
     run.started_by, run.idempotency_key = row["started_by"], row["idempotency_key"]

@@ -69,6 +69,7 @@ class Engine:
         self._database = database
         self._pool = pool
         self._timeout = project.runtime.timeout
+        self._env = project.env
         self.programs = {
             name: compile_program(source_of(workflow))
             for name, workflow in project.workflows.items()
@@ -84,7 +85,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._journal = Journal(self._database, self._stored, self._refused)
         await recovery.keep_definitions(self._database, self.programs.values())
-        async for run in recovery.interrupted(self._database):
+        async for run in recovery.interrupted(self._database, self._env):
             self._adopt(run)
             self._deliver(run, Recover(clock.now_us()))
         if self._live:
@@ -140,7 +141,7 @@ class Engine:
         if self._closing:
             msg = "the server is stopping; try again when it is back"
             raise Unavailable(msg)
-        run = Run(program, ids.new_id(), run_input, clock.now_us())
+        run = Run(program, ids.new_id(), run_input, clock.now_us(), self._env)
         run.started_by, run.idempotency_key = started_by, idempotency_key
         live = self._adopt(run)
         self._deliver(run, Start(run.created_at))
@@ -162,7 +163,7 @@ class Engine:
         """
         live = self._live.get(exec_id)
         if live is None:
-            run = await recovery.load_run(self._database, exec_id)
+            run = await recovery.load_run(self._database, exec_id, self._env)
             if run.ended:
                 msg = f"run {exec_id} has ended already ({run.status})"
                 raise Conflict(msg)
@@ -239,7 +240,7 @@ class Engine:
 
     async def _take_up(self, exec_id: str, event: Event) -> None:
         try:
-            run = await recovery.load_run(self._database, exec_id)
+            run = await recovery.load_run(self._database, exec_id, self._env)
         except ApplianceError as error:
             log.error("run.lost_until_restart", exec_id=exec_id, error=error.message)  # noqa: TRY400
             return
@@ -267,7 +268,7 @@ class Engine:
                 "attempt": attempt,
             },
             timeout=task.node.timeout or self._timeout,
-            env={**run.program.env, **task.node.env},
+            env={**run.env, **task.node.env},
         )
         live.calls[task.seq] = self._pool.submit(
             request, lambda outcome: self._called(live, task.seq, attempt, outcome)

@@ -53,7 +53,7 @@ class Simulation:
         self.tools = tools
         self.now_us = 1_000_000
         self.random = random.Random(seed)
-        self.run = Run(program, EXEC_ID, run_input or {}, self.now_us)
+        self.run = Run(program, EXEC_ID, run_input or {}, self.now_us, {})
         self.calls: dict[int, int] = {}
         """Calls under way: seq -> attempt."""
         self.timers: dict[int, int] = {}
@@ -127,7 +127,7 @@ class Simulation:
     def reload(self) -> Run:
         """Return the run as its rows describe it."""
         rows = [self.task_rows[seq] for seq in sorted(self.task_rows)]
-        return load(self.program, self.run_row, rows)
+        return load(self.program, self.run_row, rows, {})
 
     def task(self, task_id: str) -> TaskState:
         """Return the latest execution of a task."""
