@@ -1,0 +1,1 @@
+"""Tools: Python functions of the user, called in processes of their own."""
