@@ -2,37 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
+
+from appliance.errors import ApplianceError
 
 T = TypeVar("T")
 
 Param = str | int | float | bytes | bool | None
-Row = Mapping[str, Any]
+
+
+class Row(Protocol):
+    """A row as both drivers give it: `row["name"]`, `keys()`, and so `dict(row)` and `**row`."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return the value of a column."""
+        ...
+
+    def keys(self) -> Iterable[str]:
+        """Return the names of the columns."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 class Transaction(Protocol):
-    """What a piece of work may do. Queries are addressed by the name they have in a `.sql` file."""
+    """What a piece of work may do. Queries are addressed by the name they have in a `.sql` file.
 
-    def run(self, query: str, **params: Param) -> int:
+    A query that fails ends the piece, on both databases: what follows in it fails the same way and
+    nothing of it is stored, even if *work* caught the error.
+
+    Raises: Conflict, InvalidInput (text with U+0000 or lone surrogates, integers beyond 64 bit,
+    NaN), NotSupported (a write inside `read`), and the errors of `Database`.
+    """
+
+    def run(self, query: str, /, **params: Param) -> int:
         """Execute a query and return the number of rows it changed."""
         ...
 
-    def many(self, query: str, rows: Iterable[Mapping[str, Param]]) -> int:
+    def many(self, query: str, rows: Iterable[Mapping[str, Param]], /) -> int:
         """Execute a query once for each row and return the number of rows changed in all."""
         ...
 
-    def one(self, query: str, **params: Param) -> Row | None:
+    def one(self, query: str, /, **params: Param) -> Row | None:
         """Return the first row, or None."""
         ...
 
-    def all(self, query: str, **params: Param) -> list[Row]:
+    def all(self, query: str, /, **params: Param) -> list[Row]:
         """Return every row."""
         ...
 
 
 Work = Callable[[Transaction], T]
+
+Observer = Callable[[str, float, bool], None]
+"""Told the name of a query, the seconds it took and whether it succeeded, on the thread it ran on."""
 
 
 class Database(Protocol):
@@ -45,23 +73,47 @@ class Database(Protocol):
     driver: str
     """`sqlite` or `postgres`."""
 
+    on_broken: list[Callable[[ApplianceError], None]]
+    """Called once, on the writer's thread, when the storage failed and no write will succeed again."""
+
+    observe: Observer | None
+
     def read(self, work: Work[T], *, scan: bool = False) -> Future[T]:
         """Run *work* on a snapshot that cannot write. Say `scan` when it may take over a millisecond.
 
         Where a read is cheap (SQLite, no scan) the future is done when it is returned.
+
+        Raises (through the future): StorageBroken, Unavailable, or what *work* raised itself.
         """
         ...
 
     def write(self, work: Work[T]) -> Future[T]:
         """Run *work* in a transaction. The future is done only when the commit is durable.
 
-        Work may be run more than once, each time in a fresh transaction, until one commits.
+        Work may be run more than once, each time in a fresh transaction, until one commits. It runs
+        alone as far as this process is concerned; what other nodes of a PostgreSQL do meanwhile is
+        seen by each statement (READ COMMITTED), so decide by versions, locks and constraints.
+        A write that was accepted cannot be cancelled.
 
         Raises (through the future): Conflict, VersionConflict, StorageFull, StorageBroken,
         Unavailable, OutcomeUnknown, Overloaded, or what *work* raised itself (rolled back).
         """
         ...
 
-    def close(self) -> None:
-        """Finish the writes that were accepted, then close. Calling it twice is harmless."""
+    def statistics(self) -> dict[str, int]:
+        """Return what there is to know about connections, queue and files, for metrics."""
         ...
+
+    def close(self) -> None:
+        """Finish the writes that were accepted, then close. Calling it twice is harmless.
+
+        Raises: Unavailable when the writer does not stop in time.
+        """
+        ...
+
+
+async def settle(future: Future[T]) -> T:
+    """Wait for *future* without blocking the event loop and return its result."""
+    if future.done():
+        return future.result()
+    return await asyncio.wrap_future(future)

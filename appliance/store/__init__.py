@@ -1,0 +1,24 @@
+"""Databases, their named queries and migrations, and a repository for each aggregate."""
+
+from __future__ import annotations
+
+from appliance.config import DatabaseSettings
+from appliance.store import queries
+from appliance.store.database import Database
+
+
+def open_database(settings: DatabaseSettings) -> Database:
+    """Open the database. The schema is left as it is, except in memory: that one is born migrated.
+
+    Raises: InvalidConfiguration, StorageBroken, StorageFull, Unavailable.
+    """
+    statements = queries.load(settings.driver)
+    if settings.driver == "postgres":
+        from appliance.store.postgres import PostgresDatabase
+
+        return PostgresDatabase(settings, statements)
+    from appliance.store import migrations
+    from appliance.store.sqlite import MEMORY, SqliteDatabase
+
+    prepare = migrations.prepare if settings.path == MEMORY else lambda _: None
+    return SqliteDatabase(settings, statements, prepare)

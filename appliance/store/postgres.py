@@ -1,0 +1,267 @@
+"""PostgreSQL: one connection writes for the whole process, some threads with one each read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
+from psycopg.types.numeric import Int8Dumper
+
+from appliance.config import DatabaseSettings
+from appliance.errors import ApplianceError, InvalidConfiguration, OutcomeUnknown, Unavailable
+from appliance.store import faults
+from appliance.store.database import Observer, T, Work
+from appliance.store.transaction import OpenTransaction
+from appliance.store.writer import Writer
+
+Connection = psycopg.Connection[dict[str, Any]]
+Statements = Mapping[str, str]
+
+READ_ATTEMPTS = 2
+
+# What the connection text says itself wins. A peer that is silently gone must not hold the one
+# writing connection for the quarter of an hour that TCP would wait.
+_DEFAULTS: dict[str, Any] = {
+    "fallback_application_name": "compozy",
+    "target_session_attrs": "read-write",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+
+def connect(settings: DatabaseSettings, statements: Statements) -> Connection:
+    """Connect. Raises: InvalidConfiguration, Unavailable; neither says the connection text."""
+    try:
+        chosen = conninfo_to_dict(settings.conninfo)
+    except psycopg.ProgrammingError:
+        message = "DATABASE_URL is not understood; write postgresql://user:password@host/database."
+        raise InvalidConfiguration(message) from None
+    timeout = {"connect_timeout": max(1, round(settings.connect_timeout))}
+    arguments = {**_DEFAULTS, **timeout, **chosen, "client_encoding": "UTF8"}
+    try:
+        connection: Connection = psycopg.connect(
+            **arguments, autocommit=True, row_factory=dict_row, prepare_threshold=0
+        )
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"PostgreSQL cannot be reached: {error}") from None
+    try:
+        _configure(connection, settings, statements)
+    except psycopg.Error as error:
+        connection.close()
+        raise faults.of_postgres(error, str) from error
+    return connection
+
+
+def _configure(connection: Connection, settings: DatabaseSettings, statements: Statements) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        connection.close()
+        raise InvalidConfiguration(
+            f"The database stores text as {encoding}; create it with ENCODING 'UTF8'."
+        )
+    # one width for all integers, so that a query is prepared once and not once for each width
+    connection.adapters.register_dumper(int, Int8Dumper)
+    patience = {"lock_timeout": f"{settings.busy_timeout * 1000:.0f}ms"}
+    connection.execute(statements["prepare_connection"].encode(), patience)
+    connection.autocommit = False
+
+
+class PostgresDatabase:
+    """A PostgreSQL database. See `Database`."""
+
+    driver = "postgres"
+
+    def __init__(self, settings: DatabaseSettings, statements: Statements) -> None:
+        self.on_broken: list[Callable[[ApplianceError], None]] = []
+        self.observe: Observer | None = None
+        self._settings = settings
+        self._statements = statements
+        self._texts = {name: text.encode() for name, text in statements.items()}
+        self._columns: dict[str, str] = {}
+        self._writer = Writer(PostgresSession(self), self._break)
+        self._readers = Readers(self, max(1, settings.max_open_conns - 1))
+
+    def read(self, work: Work[T], *, scan: bool = False) -> Future[T]:  # noqa: ARG002 - all alike
+        """Run *work* on a snapshot, in a thread. See `Database`."""
+        return self._readers.submit(work)
+
+    def write(self, work: Work[T]) -> Future[T]:
+        """Run *work* in a transaction that it may share with others. See `Database`."""
+        return self._writer.submit(work)
+
+    def statistics(self) -> dict[str, int]:
+        """Return open connections, the most there can be, and waiting writes."""
+        return {
+            "connections_open": 1 + self._readers.connections,
+            "connections_max": max(2, self._settings.max_open_conns),
+            "writes_waiting": self._writer.waiting(),
+        }
+
+    def close(self) -> None:
+        """Finish what was accepted, then close all connections. See `Database`."""
+        self._readers.close()
+        self._writer.close()
+
+    def connect(self) -> Connection:
+        """Return a new connection. Raises: InvalidConfiguration, Unavailable."""
+        return connect(self._settings, self._statements)
+
+    def transaction(self, connection: Connection, *, reads: bool) -> OpenTransaction:
+        """Return the transaction of *connection* for one piece of work."""
+        translate = faults.of_postgres_reader if reads else faults.of_postgres
+        return OpenTransaction(
+            connection, self._texts, lambda error: translate(error, self.columns), self.observe
+        )
+
+    def columns(self, index: str) -> str:
+        """Return "table.column,column" of a unique index.
+
+        It is asked for on another connection, for the one where the index refused is out of order.
+        """
+        if index not in self._columns:
+            try:
+                with self.connect() as connection:
+                    query = self._texts["list_columns_of_index"]
+                    rows = connection.execute(query, {"name": index}).fetchall()
+            except (ApplianceError, psycopg.Error):
+                rows = []
+            if not rows:
+                return index
+            names = ",".join(row["column_name"] for row in rows)
+            self._columns[index] = f"{rows[0]['table_name']}.{names}"
+        return self._columns[index]
+
+    def _break(self, error: ApplianceError) -> None:
+        for callback in self.on_broken:
+            callback(error)
+
+
+class PostgresSession:
+    """The connection that writes, for the writer's thread. See `Session`."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+        self._connection = database.connect()
+
+    def begin(self) -> None:
+        """Make sure of a connection; psycopg begins the transaction with the first query."""
+        if self._connection.closed:
+            self._connection = self._database.connect()
+
+    def transaction(self) -> OpenTransaction:
+        """Return the transaction for one piece of work."""
+        return self._database.transaction(self._connection, reads=False)
+
+    def save(self) -> None:
+        """Set the savepoint."""
+        self._execute(b"SAVEPOINT piece")
+
+    def release(self) -> None:
+        """Forget the savepoint."""
+        self._execute(b"RELEASE piece")
+
+    def restore(self) -> None:
+        """Undo what happened since the savepoint."""
+        self._execute(b"ROLLBACK TO piece")
+        self._execute(b"RELEASE piece")
+
+    def commit(self) -> None:
+        """Commit. Raises OutcomeUnknown when the answer is lost."""
+        try:
+            self._connection.commit()
+        except psycopg.Error as error:
+            if self._connection.closed:
+                raise OutcomeUnknown from error
+            raise faults.of_postgres(error, self._database.columns) from error
+
+    def rollback(self) -> None:
+        """Undo everything; a connection that cannot is given up."""
+        try:
+            self._connection.rollback()
+        except psycopg.Error:
+            self._connection.close()
+
+    def rest(self, *, idle: bool) -> float | None:  # noqa: ARG002 - the server tidies up itself
+        """Have nothing to do."""
+        return None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _execute(self, statement: bytes) -> None:
+        try:
+            self._connection.execute(statement)
+        except psycopg.Error as error:
+            raise faults.of_postgres(error, self._database.columns) from error
+
+
+class Readers:
+    """Threads that read, each on a connection of its own that is replaced when it was lost."""
+
+    def __init__(self, database: PostgresDatabase, limit: int) -> None:
+        self._database = database
+        self._threads = ThreadPoolExecutor(limit, thread_name_prefix="reader")
+        self._mine = threading.local()
+        self._open: set[Connection] = set()
+        self._closed = False
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._open)
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        """Run *work* on a snapshot as soon as a thread is free."""
+        try:
+            return self._threads.submit(self._read, work)
+        except RuntimeError:  # the executor was shut down
+            refused: Future[T] = Future()
+            refused.set_exception(Unavailable("The database is closed."))
+            return refused
+
+    def close(self) -> None:
+        """Finish all reads and close all connections."""
+        self._threads.shutdown()
+        for connection in self._open:
+            connection.close()
+        self._open.clear()
+
+    def _read(self, work: Work[T]) -> T:
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            connection = self._connection()
+            transaction = self._database.transaction(connection, reads=True)
+            try:
+                result = work(transaction)
+                transaction.check()
+            except faults.Transient:
+                if attempt == READ_ATTEMPTS:
+                    raise
+            else:
+                return result
+            finally:
+                self._finish(connection)
+        raise AssertionError
+
+    def _connection(self) -> Connection:
+        connection: Connection | None = getattr(self._mine, "connection", None)
+        if connection is None or connection.closed:
+            connection = self._mine.connection = self._database.connect()
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            self._open.add(connection)
+        return connection
+
+    def _finish(self, connection: Connection) -> None:
+        with suppress(psycopg.Error):
+            connection.rollback()
+        if connection.closed:
+            self._open.discard(connection)

@@ -1,0 +1,24 @@
+-- name: prepare_connection (postgres only)
+-- Waits for locks only so long, and never lets a commit be acknowledged before it is durable.
+SELECT
+    set_config('lock_timeout', :lock_timeout, false),
+    set_config(
+        'synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+        ELSE current_setting('synchronous_commit') END,
+        false
+    );
+
+-- name: list_columns_of_index (postgres only)
+-- Columns of an index in their order, with the table; a name that is unique in its schema.
+SELECT t.relname AS table_name, a.attname AS column_name
+FROM pg_index AS i
+INNER JOIN pg_class AS n ON i.indexrelid = n.oid
+INNER JOIN pg_class AS t ON i.indrelid = t.oid
+INNER JOIN pg_attribute AS a ON a.attrelid = n.oid
+WHERE n.relname = :name AND pg_table_is_visible(n.oid)
+ORDER BY a.attnum;
+
+-- name: lock_migrations (postgres only)
+-- Lets one node migrate while the others wait; ends with the connection.
+SELECT pg_advisory_lock(:key);

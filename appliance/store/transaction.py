@@ -1,0 +1,90 @@
+"""A transaction that is under way: named queries on the connection of either driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter, methodcaller
+from typing import Any
+
+from appliance import clock
+from appliance.errors import ApplianceError
+from appliance.store import faults
+from appliance.store.database import Observer, Param, Row
+
+Translate = Callable[[Exception], ApplianceError]
+
+_changed = attrgetter("rowcount")
+_first = methodcaller("fetchone")
+_every = methodcaller("fetchall")
+
+
+class OpenTransaction:
+    """One piece of work at the database. Implements `Transaction` for both drivers."""
+
+    __slots__ = ("_connection", "_failure", "_observe", "_statements", "_translate")
+
+    def __init__(
+        self,
+        connection: Any,
+        statements: Mapping[str, Any],
+        translate: Translate,
+        observe: Observer | None = None,
+    ) -> None:
+        self._connection = connection
+        self._statements = statements
+        self._translate = translate
+        self._observe = observe
+        self._failure: ApplianceError | None = None
+
+    def run(self, query: str, /, **params: Param) -> int:
+        """Execute a query and return the number of rows it changed."""
+        changed: int = self._execute(query, params, _changed)
+        return changed
+
+    def many(self, query: str, rows: Iterable[Mapping[str, Param]], /) -> int:
+        """Execute a query once for each row and return the number of rows changed in all."""
+        checked = list(map(faults.check, rows))
+        return self._attempt(query, lambda text: self._each(text, checked)) if checked else 0
+
+    def one(self, query: str, /, **params: Param) -> Row | None:
+        """Return the first row, or None."""
+        row: Row | None = self._execute(query, params, _first)
+        return row
+
+    def all(self, query: str, /, **params: Param) -> list[Row]:
+        """Return every row."""
+        rows: list[Row] = self._execute(query, params, _every)
+        return rows
+
+    def check(self) -> None:
+        """Raise the error that ended this piece, if one did: catching it does not save the piece."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _execute(self, query: str, params: Mapping[str, Param], take: Callable[[Any], Any]) -> Any:
+        faults.check(params)
+        return self._attempt(query, lambda text: take(self._connection.execute(text, params)))
+
+    def _each(self, text: Any, rows: list[Mapping[str, Param]]) -> int:
+        cursor = self._connection.cursor()
+        cursor.executemany(text, rows)
+        changed: int = cursor.rowcount
+        return changed
+
+    def _attempt(self, query: str, action: Callable[[Any], Any]) -> Any:
+        self.check()
+        text = self._statements[query]
+        started = clock.monotonic()
+        try:
+            result = action(text)
+        except Exception as error:
+            self._failure = failure = self._translate(error)
+            failure.details["query"] = query
+            self._report(query, started, ok=False)
+            raise failure from error
+        self._report(query, started, ok=True)
+        return result
+
+    def _report(self, query: str, started: float, *, ok: bool) -> None:
+        if self._observe is not None:
+            self._observe(query, clock.monotonic() - started, ok)
