@@ -80,14 +80,18 @@ class Engine:
         self.counts: Counter[str] = Counter()
         """How many runs were STARTED, and how many ended in each state, since the server began."""
 
-    async def open(self) -> int:
-        """Store the definitions, take up every run that has not ended, and return their number."""
+    async def open(self, *, resume: bool = True) -> int:
+        """Store the definitions and return how many runs that have not ended were taken up.
+
+        Without *resume* that is none: they are left to another process.
+        """
         self._loop = asyncio.get_running_loop()
         self._journal = Journal(self._database, self._stored, self._refused)
         await recovery.keep_definitions(self._database, self.programs.values())
-        async for run in recovery.interrupted(self._database, self._env):
-            self._adopt(run)
-            self._deliver(run, Recover(clock.now_us()))
+        if resume:
+            async for run in recovery.interrupted(self._database, self._env):
+                self._adopt(run)
+                self._deliver(run, Recover(clock.now_us()))
         if self._live:
             self._stability = self._loop.call_later(STABLE_AFTER, self._trust)
         return len(self._live)

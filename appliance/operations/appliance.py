@@ -59,8 +59,10 @@ class Appliance:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, project: Project) -> AsyncIterator[Appliance]:
-        """Open data directory, database, tools and engine; take up interrupted runs.
+    async def open(
+        cls, settings: Settings, project: Project, *, resume: bool = True
+    ) -> AsyncIterator[Appliance]:
+        """Open data directory, database, tools and engine; *resume* takes up interrupted runs.
 
         Raises: InvalidConfiguration, Locked (73), DatabaseTooNew, Unavailable, StorageFull.
         """
@@ -80,7 +82,7 @@ class Appliance:
             appliance = cls(settings, project, data, lock, db, pool)
             stack.push_async_callback(appliance.identity.close)
             await bootstrap(db, keep=lambda key: data.write_secret("admin.key", key))
-            recovered = await appliance.engine.open()
+            recovered = await appliance.engine.open(resume=resume)
             stack.push_async_callback(appliance.engine.close, settings.server.shutdown_timeout)
             if recovered:
                 log.info("runs.recovered", count=recovered)
