@@ -1,0 +1,217 @@
+"""Client: calls the API of a server over HTTP; where no server runs, in this process, the same way.
+
+There is one path from the command line to an operation. Without a server the application itself
+answers the requests, on the data directory of this place, which is locked meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import quote
+
+from appliance.cli.invocation import Invocation
+from appliance.errors import ApplianceError, DeadlineExceeded, Unauthorized, Unavailable
+from appliance.store.datadir import DataDirectory, Holder
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+API = "/api/v0"
+_HOLDER_PATIENCE = 5.0
+_POLL = 0.1
+
+
+class Client:
+    """Calls the API. Paths begin after `/api/v0`; answers are what stands in `data`."""
+
+    def __init__(self, http: httpx.AsyncClient, where: str = "") -> None:
+        self._http = http
+        self._where = where
+
+    @property
+    def in_process(self) -> bool:
+        """Whether no server runs, so that what is begun here ends with the command."""
+        return not self._where
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """Return what is at *path*. Query values that are None are left out."""
+        return await self.call("GET", path, query=query)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> Any:
+        """Create or do something. Pass `patience` in seconds when it may take longer than usual."""
+        return await self.call("POST", path, body=body, **options)
+
+    async def patch(self, path: str, body: Any) -> Any:
+        """Change something."""
+        return await self.call("PATCH", path, body=body)
+
+    async def delete(self, path: str) -> Any:
+        """Remove something."""
+        return await self.call("DELETE", path)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+        patience: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Send a request and return the `data` of its answer, None when it has none.
+
+        Raises: the error that the server reports; Unavailable when it cannot be reached;
+        DeadlineExceeded when it does not answer.
+        """
+        import httpx
+
+        more: dict[str, Any] = {} if patience is None else {"timeout": patience}
+        if body is not None:
+            more["json"] = body
+        params = {key: value for key, value in (query or {}).items() if value is not None}
+        try:
+            answer = await self._http.request(
+                method, API + path, params=params, headers=headers, **more
+            )
+        except httpx.TimeoutException:
+            raise DeadlineExceeded(f"{self._where} did not answer in time.") from None
+        except httpx.HTTPError as error:
+            raise Unavailable(f"{self._where} cannot be reached: {error}.") from None
+        if answer.is_error:
+            raise _problem(answer)
+        return answer.json()["data"] if answer.content else None
+
+    async def download(self, path: str, file: Path) -> None:
+        """Write the bytes at *path* to a new *file*. Raises: what `call` raises; FileExistsError."""
+        async with self._http.stream("GET", API + path, timeout=None) as answer:
+            if answer.is_error:
+                await answer.aread()
+                raise _problem(answer)
+            with file.open("xb") as target:
+                async for piece in answer.aiter_bytes():
+                    target.write(piece)
+
+    async def pages(self, path: str, key: str, *, limit: int, **query: Any) -> list[dict[str, Any]]:
+        """Return at most *limit* entries of a listing, from as many pages as that takes."""
+        entries: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while len(entries) < limit:
+            size = min(limit - len(entries), 500)
+            data = await self.get(path, limit=size, cursor=cursor, **query)
+            entries += data[key]
+            cursor = data["page"]["next_cursor"]
+            if not cursor:
+                break
+        return entries
+
+
+def call(
+    invocation: Invocation,
+    work: Callable[[Client], Awaitable[T]],
+    *,
+    project: Path | None = None,
+) -> T:
+    """Run *work* with a client, in an event loop of its own; *project* counts where no server runs.
+
+    Raises: what `Client.call` raises; Locked, InvalidProject and more where no server runs.
+    """
+
+    async def run() -> T:
+        async with _connected(invocation, project) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _connected(invocation: Invocation, project: Path | None) -> AsyncIterator[Client]:
+    settings = invocation.load(project).settings
+    data = DataDirectory(settings.data_dir)
+    holder = await _holder(data)
+    url = _base(settings.cli.base_url)
+    local = _base(holder.url) if holder else ""
+    async with AsyncExitStack() as stack:
+        if url or local:
+            # The admin key is for the server that made it, never for another one.
+            key = settings.cli.api_key or (data.read_admin_key() if url in {"", local} else None)
+            http = _http(url or local, key, settings.cli.timeout, trust_env=bool(url))
+        else:
+            http = await stack.enter_async_context(_in_process(invocation, project, data))
+        await stack.enter_async_context(http)
+        yield Client(http, url or local)
+
+
+async def _holder(data: DataDirectory) -> Holder | None:
+    """Return who holds the data directory; one that is just starting, or about to end, is awaited."""
+    waited = 0.0
+    holder = data.holder()
+    while holder is not None and not holder.url and waited < _HOLDER_PATIENCE:
+        await asyncio.sleep(_POLL)
+        waited += _POLL
+        holder = data.holder()
+    return holder
+
+
+@asynccontextmanager
+async def _in_process(
+    invocation: Invocation, project: Path | None, data: DataDirectory
+) -> AsyncIterator[httpx.AsyncClient]:
+    import httpx
+
+    from appliance.cli.opening import opened
+    from appliance.server.app import create_app
+
+    loaded, definition = invocation.project(project)
+    async with opened(loaded.settings, definition) as appliance:
+        key = loaded.settings.cli.api_key or data.read_admin_key()
+        if key is None and loaded.settings.server.auth_enabled:
+            raise Unauthorized(
+                f'{data.admin_key_path} is missing; make a new one with "auth bootstrap --force".'
+            )
+        transport = httpx.ASGITransport(cast("Any", create_app(appliance)))
+        yield _http("http://appliance", key, None, transport=transport)
+
+
+def segment(text: str) -> str:
+    """Return *text* as one segment of a path."""
+    return quote(text, safe="")
+
+
+def _http(url: str, key: str | None, timeout: float | None, **options: Any) -> httpx.AsyncClient:
+    import httpx
+
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, **options)
+
+
+def _base(url: str) -> str:
+    return url.rstrip("/").removesuffix(API)
+
+
+def _problem(answer: httpx.Response) -> ApplianceError:
+    """Turn problem details back into the error that they were made of."""
+    try:
+        problem = answer.json()
+        code, sentence = problem["code"], problem["detail"]
+    except (ValueError, KeyError, TypeError):
+        return Unavailable(f"The server answered {answer.status_code} {answer.reason_phrase}.")
+    details = problem.get("details") or {}
+    kind = _kinds().get(code, ApplianceError)
+    return kind(sentence, **{**details, "errors": problem.get("errors") or []})
+
+
+def _kinds() -> dict[str, type[ApplianceError]]:
+    kinds = {}
+    pending = [ApplianceError]
+    while pending:
+        kind = pending.pop()
+        kinds[kind.code] = kind
+        pending += kind.__subclasses__()
+    return kinds
