@@ -1,0 +1,51 @@
+"""The functions a template can call, by name: those of Go's `text/template` and of sprig."""
+
+from __future__ import annotations
+
+from appliance.language.template.errors import Fault, nearest
+from appliance.language.template.functions import (
+    basics,
+    dates,
+    dicts,
+    encodings,
+    lists,
+    numbers,
+    patterns,
+    texts,
+    versions,
+)
+from appliance.language.template.functions.signature import Function
+
+SHORT_CIRCUIT = ("and", "or")
+"""Functions that the compiler knows itself: they look at an argument only when they need it."""
+
+FUNCTIONS: dict[str, Function] = {
+    **basics.TABLE,
+    **texts.TABLE,
+    **lists.TABLE,
+    **dicts.TABLE,
+    **numbers.TABLE,
+    **dates.TABLE,
+    **encodings.TABLE,
+    **patterns.TABLE,
+    **versions.TABLE,
+}
+_LEFT_OUT = frozenset(
+    "bcrypt buildCustomCert call decryptAES derivePassword encryptAES env expandenv genCA "
+    "genCAWithKey genPrivateKey genSelfSignedCert genSelfSignedCertWithKey genSignedCert "
+    "genSignedCertWithKey getHostByName hello htpasswd osBase osClean osDir osExt osIsAbs".split()
+)
+
+
+def find(name: str) -> Function:
+    """Return the function *name*; raises Fault that tells why there is none."""
+    function = FUNCTIONS.get(name)
+    if function:
+        return function
+    if name in _LEFT_OUT:
+        raise Fault(
+            f"the function {name} is left out on purpose: a template reaches no program, "
+            "file, environment, network or key"
+        )
+    guess = nearest(name, (*FUNCTIONS, *SHORT_CIRCUIT))
+    raise Fault(f'unknown function "{name}"' + (f'; did you mean "{guess}"?' if guess else ""))

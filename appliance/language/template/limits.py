@@ -1,0 +1,76 @@
+"""What one render may use up, and the state it carries: output, variables, environment.
+
+Everything is paid from one purse. Running a piece of a template costs `STEP`, touching a value
+`VALUE`, touching a character 1; so a render may do `STEPS` steps, or touch a million values or 64
+million characters. Functions pay for what they read (see `functions.signature`) and before they
+build something larger than that, so no template can take long or fill the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any, NamedTuple
+
+from appliance.language.template.errors import Fault
+
+STEPS = 100_000
+STEP, VALUE = 640, 64
+LENGTH = 10 * 1024 * 1024
+"""Characters that a text or the output of a render may have."""
+ITEMS = 100_000
+"""Items of a list that a function generates."""
+WIDTH = 1_000
+"""Width and precision in `printf`."""
+DEPTH = 50
+"""Templates that call each other."""
+NESTING = 64
+"""Blocks and parentheses inside each other."""
+SOURCE = 1024 * 1024
+"""Characters of a template's own text."""
+
+
+class Environment(NamedTuple):
+    """The only clock (microseconds since the epoch, UTC) and the only dice a template sees."""
+
+    now_us: int
+    random: Random
+
+
+class Run:
+    """One render in progress."""
+
+    __slots__ = ("depth", "environment", "left", "parts", "room", "slots")
+
+    def __init__(self, environment: Environment, root: Mapping[str, Any], slots: int) -> None:
+        self.environment = environment
+        self.left = STEPS * STEP
+        self.room = LENGTH
+        self.parts: list[str] = []
+        self.slots: list[Any] = [root] + [None] * (slots - 1)
+        self.depth = 0
+
+    def spend(self, units: int) -> None:
+        """Pay *units*; raises Fault when the purse is empty."""
+        self.left -= units
+        if self.left < 0:
+            raise Fault(f"the template does more than {STEPS} steps' worth of work")
+
+    def write(self, text: str) -> None:
+        """Append *text* to the output."""
+        self.room -= len(text)
+        if self.room < 0:
+            raise Fault(f"the output is longer than {LENGTH} characters")
+        self.parts.append(text)
+
+    def build(self, length: int) -> None:
+        """Pay for a text of *length* characters that is about to be made."""
+        if length > LENGTH:
+            raise Fault(f"the text would be longer than {LENGTH} characters")
+        self.spend(length)
+
+    def generate(self, count: int) -> None:
+        """Pay for a list of *count* items that is about to be made."""
+        if count > ITEMS:
+            raise Fault(f"the list would have more than {ITEMS} items")
+        self.spend(count * VALUE)

@@ -1,0 +1,116 @@
+"""A compiled template: one text that is rendered many times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from appliance.language.model import Json
+from appliance.language.template.compiler import Program
+from appliance.language.template.errors import Fault, TemplateError
+from appliance.language.template.limits import SOURCE, Environment, Run
+from appliance.language.template.nodes import Action, Path
+from appliance.language.template.parser import MAIN, Parsed, parse
+from appliance.language.template.values import plain
+
+_SAFE = 2**53 - 1
+_DIGITS = 17
+"""A float keeps this many digits; a longer decimal stays text."""
+
+
+class Template:
+    """A text with actions. `references` are the dotted paths it surely reads from the root.
+
+    Both ways to render raise TemplateError, and read variables through the Mapping and Sequence
+    protocols only.
+    """
+
+    __slots__ = ("_path", "_program", "_slots", "references", "source")
+
+    def __init__(self, source: str, parsed: Parsed) -> None:
+        self.source = source
+        self.references = parsed.references
+        self._program = Program(parsed.definitions)
+        self._slots = parsed.definitions[MAIN].slots
+        self._path = self._program.single is not None and _is_path(parsed)
+
+    def text(self, variables: Mapping[str, Any], env: Environment) -> str:
+        """Render to text."""
+        return self._guarded(self._text, variables, env)
+
+    def value(self, variables: Mapping[str, Any], env: Environment) -> Json:
+        """Render to a JSON value.
+
+        Exactly one action keeps its type; maps and lists come back as plain copies. Everything else
+        is text. Text that is a JSON object or array becomes that, unless a lone path led to it;
+        numbers in it that JavaScript could not hold exactly stay text.
+        """
+        return self._guarded(self._value, variables, env)
+
+    def _text(self, run: Run, variables: Mapping[str, Any]) -> str:
+        self._program.steps[MAIN](run, variables)
+        return "".join(run.parts)
+
+    def _value(self, run: Run, variables: Mapping[str, Any]) -> Json:
+        single = self._program.single
+        if single is None:
+            return _structured(self._text(run, variables))
+        value = single(run, variables)
+        if isinstance(value, str):
+            return value if self._path else _structured(value)
+        return plain(value, run)
+
+    def _guarded(
+        self, render: Callable[[Run, Any], Any], variables: Mapping[str, Any], env: Environment
+    ) -> Any:
+        try:
+            return render(Run(env, variables, self._slots), variables)
+        except Fault as fault:
+            raise fault.placed(self.source) from None
+        except RecursionError:
+            raise TemplateError("the template or its values are nested too deeply") from None
+
+
+def compile_text(text: str) -> Template:
+    """Compile *text*; raises TemplateError with line and column of what is wrong."""
+    try:
+        if len(text) > SOURCE:
+            raise Fault(f"the template is longer than {SOURCE} characters")
+        return Template(text, parse(text))
+    except Fault as fault:
+        raise fault.placed(text) from None
+
+
+def _is_path(parsed: Parsed) -> bool:
+    actions = [node for node in parsed.definitions[MAIN].body if isinstance(node, Action)]
+    commands = actions[0].pipe.commands
+    return len(commands) == 1 and len(commands[0]) == 1 and isinstance(commands[0][0], Path)
+
+
+def _structured(text: str) -> Json:
+    """Return the object or array that *text* is in JSON, else *text*."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return text
+    try:
+        return _DECODER.decode(text.strip())
+    except (ValueError, RecursionError):
+        return text
+
+
+def _whole(digits: str) -> int | str:
+    value = int(digits) if len(digits) < _DIGITS else _SAFE + 1
+    return value if abs(value) <= _SAFE else digits
+
+
+def _real(digits: str) -> float | str:
+    exact = len(digits.lower().partition("e")[0].replace(".", "").strip("-0")) <= _DIGITS
+    value = float(digits)
+    return value if exact and abs(value) != float("inf") else digits
+
+
+def _refuse(_constant: str) -> None:
+    raise ValueError
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_real, parse_constant=_refuse)

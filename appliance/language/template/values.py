@@ -1,0 +1,123 @@
+"""The values of a template: what JSON can say, and moments. Looks at them; never at attributes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from appliance.language.template import layouts
+from appliance.language.template.errors import Fault
+from appliance.language.template.limits import VALUE, Run
+
+NO_VALUE = "<no value>"
+_KINDS = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "text"}
+_GO_TYPES = {type(None): "<nil>", bool: "bool", int: "int", float: "float64", str: "string"}
+
+
+def is_map(value: Any) -> bool:
+    """Tell whether *value* has keys."""
+    return isinstance(value, (dict, Mapping))
+
+
+def is_list(value: Any) -> bool:
+    """Tell whether *value* has items."""
+    return isinstance(value, (list, tuple)) or (
+        isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
+    )
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether *value* is a number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def kind(value: Any) -> str:
+    """Name the kind of *value* for a message: "text", "a number", "a list" ..."""
+    name = _KINDS.get(type(value))
+    if name:
+        return name
+    return "a moment" if isinstance(value, datetime) else "a map" if is_map(value) else "a list"
+
+
+def go_type(value: Any) -> str:
+    """Name the type of *value* as `%T` does in Go."""
+    name = _GO_TYPES.get(type(value))
+    if name:
+        return name
+    if isinstance(value, datetime):
+        return "time.Time"
+    return "map[string]interface {}" if is_map(value) else "[]interface {}"
+
+
+def show(value: Any, run: Run, missing: str = "<nil>") -> str:
+    """Return *value* as Go prints it with `%v`; *missing* stands for null."""
+    if isinstance(value, str):
+        run.spend(len(value))
+        return value
+    run.spend(VALUE)
+    if value is None:
+        return missing
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return show_float(value)
+    if isinstance(value, datetime):
+        return layouts.write(layouts.GO_TEXT, value)
+    if is_map(value):
+        return "map[" + " ".join(f"{k}:{show(value[k], run)}" for k in sorted(value)) + "]"
+    if is_list(value):
+        return "[" + " ".join([show(item, run) for item in value]) + "]"
+    return str(value)
+
+
+def show_float(value: float) -> str:
+    """Return *value* as `%v` does in Go: the shortest digits, an exponent from a million on."""
+    if not math.isfinite(value):
+        return {"inf": "+Inf", "-inf": "-Inf"}.get(str(value), "NaN")
+    digits = repr(value).partition("e")[0].strip("-").replace(".", "").strip("0") or "0"
+    scientific = f"{value:.{len(digits) - 1}e}"
+    exponent = int(scientific.partition("e")[2])
+    if -5 < exponent < 6:
+        return f"{value:.{max(len(digits) - 1 - exponent, 0)}f}"
+    return scientific
+
+
+def plain(value: Any, run: Run) -> Any:
+    """Return a copy of *value* made of nothing but dict, list, str, int, float, bool and None."""
+    if isinstance(value, str):
+        run.spend(len(value))
+        return value
+    run.spend(VALUE)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, datetime):
+        return layouts.write(layouts.RFC3339, value)
+    if is_map(value):
+        return {str(key): plain(item, run) for key, item in value.items()}
+    if is_list(value):
+        return [plain(item, run) for item in value]
+    raise Fault(f"a value of type {type(value).__name__} is not JSON")
+
+
+def same(left: Any, right: Any, run: Run) -> bool:
+    """Tell whether two values are deeply equal; 1 equals 1.0 but not true."""
+    run.spend(VALUE)
+    if isinstance(left, str) or isinstance(right, str) or left is None or right is None:
+        return type(left) is type(right) and bool(left == right)
+    if is_number(left) or isinstance(left, datetime):
+        return (is_number(left) == is_number(right)) and bool(left == right)
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if is_map(left):
+        return (
+            is_map(right)
+            and len(left) == len(right)
+            and all(key in right and same(left[key], right[key], run) for key in left)
+        )
+    return (
+        is_list(right)
+        and len(left) == len(right)
+        and all(same(a, b, run) for a, b in zip(left, right, strict=True))
+    )
