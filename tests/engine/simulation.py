@@ -112,8 +112,8 @@ class Simulation:
         self._store(changes)
         assert shape(self.run) == shape(self.reload())
         for task in changes.kills:
-            assert self.calls.pop(task.seq, None) is not None
-            self.killed.append(task.task_id)
+            if self.calls.pop(task.seq, None) is not None:  # else it was never begun
+                self.killed.append(task.task_id)
         for task in changes.calls:
             if task.status == "RUNNING":
                 self.calls[task.seq] = task.attempt

@@ -42,7 +42,7 @@ def run(*tasks: dict[str, Any], run_input: Any = None, seed: int = 0, **more: An
 def test_a_sequence_passes_outputs_on() -> None:
     """A task sees the outputs of those before it; the run's output is what `outputs` says."""
     done = run(
-        step("a", with_={"n": 2}) | {"with": {"n": 2}, "on_success": {"next": "b"}},
+        step("a", on_success={"next": "b"}) | {"with": {"n": 2}},
         step("b") | {"with": {"twice": "{{ mul .tasks.a.output.n 2 }}"}},
         outputs={"result": "{{ .tasks.b.output.twice }}"},
     )
