@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -21,7 +21,7 @@ from urllib.parse import quote
 from appliance import atomic, clock
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, InvalidConfiguration, StorageBroken, Unavailable
-from appliance.store import faults
+from appliance.store import copying, faults
 from appliance.store.database import Observer, T, Work
 from appliance.store.transaction import OpenTransaction
 from appliance.store.writer import Writer
@@ -141,6 +141,15 @@ class SqliteDatabase:
         """Run *work* in a transaction that it may share with others. See `Database`."""
         return self._writer.submit(work)
 
+    def snapshot(self, path: Path) -> Future[None]:
+        """Copy what is committed to the empty file *path*. Writers go on; in memory they wait.
+
+        Raises (through the future): StorageFull, StorageBroken; Unavailable if closed meanwhile.
+        """
+        if self._path == MEMORY:
+            return self._writer.submit(lambda _: copying.dump(self._connection, path))
+        return self._scans.submit(self._copy, path)
+
     def statistics(self) -> dict[str, int]:
         """Return open connections, waiting writes, and sizes in bytes."""
         found = {
@@ -162,13 +171,25 @@ class SqliteDatabase:
         self._writer.close()
 
     def _read(self, work: Work[T]) -> T:
-        if self._closed:
-            raise Unavailable("The database is closed.")
+        self._refuse_closed()
         reader: Reader | None = getattr(self._mine, "reader", None)
         if reader is None:
             reader = self._mine.reader = Reader(self._path, self._busy_timeout_s)
             self._readers.add(reader)
         return reader.read(work, self._statements, self.observe)
+
+    def _copy(self, path: Path) -> None:
+        with closing(
+            connect(self._path, busy_timeout_s=self._busy_timeout_s, read_only=True)
+        ) as source:
+            try:
+                copying.copy(source, path, self._refuse_closed)
+            except sqlite3.Error as error:
+                raise faults.of_sqlite(error, str(path)) from error
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise Unavailable("The database is closed.")
 
     def _read_memory(self, work: Work[T]) -> T:
         self._connection.execute("PRAGMA query_only=ON")
