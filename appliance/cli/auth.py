@@ -10,7 +10,7 @@ import click
 
 from appliance.cli.bootstrap import bootstrap
 from appliance.cli.client import Client, call, segment
-from appliance.cli.invocation import CLIENT, Invocation, takes
+from appliance.cli.invocation import CLIENT, Invocation, confirm, takes
 from appliance.errors import InvalidInput, NotFound, UsageError
 
 _ROLE = click.Choice(["admin", "user"])
@@ -81,7 +81,7 @@ def update_user(
 def delete_user(invocation: Invocation, *, user: str, force: bool) -> None:
     """Remove a user, who is named by id or email address, with all keys and sessions."""
     if not force:
-        click.confirm(f"Remove {user} with all keys?", abort=True, err=True)
+        confirm(f"Remove {user} with all keys?", "--force")
 
     async def work(client: Client) -> None:
         await client.delete(f"/users/{segment(await _user_id(client, user))}")
@@ -144,7 +144,7 @@ def list_keys(invocation: Invocation, *, user: str | None, limit: int) -> None:
 def revoke(invocation: Invocation, *, key_id: str, force: bool) -> None:
     """Revoke an API key, which is named by its id, at once."""
     if not force:
-        click.confirm(f"Revoke the key {key_id}?", abort=True, err=True)
+        confirm(f"Revoke the key {key_id}?", "--force")
     call(invocation, lambda client: client.delete(f"/auth/keys/{segment(key_id)}"))
     click.echo(f"{key_id} is revoked.")
 

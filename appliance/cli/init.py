@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -37,17 +38,15 @@ def init(path: Path, name: str | None, description: str) -> None:
         raise UsageError("--description: it must be one line.")
     existing = [str(path / target) for target in _FILES.values() if (path / target).exists()]
     if existing:
-        raise UsageError(f"{', '.join(existing)} exists already; nothing was written.")
+        raise UsageError(f"Nothing was written; there is already: {', '.join(existing)}.")
     for target, text in _texts(chosen, description):
         file = path / target
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    program = called_as()
+    place = "" if path == Path() else f" --cwd {shlex.quote(str(path))}"
     click.echo(f"{chosen} is in {path}. Try:")
-    if path != Path():
-        click.echo(f"  cd {path}")
-    click.echo(f"  {program} workflow run main --input name=Ada")
-    click.echo(f"  {program} start")
+    click.echo(f"  {called_as()} workflow run main{place} --input name=Ada")
+    click.echo(f"  {called_as()} start{place}")
 
 
 def _texts(name: str, description: str) -> Iterator[tuple[str, str]]:

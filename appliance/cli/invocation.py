@@ -7,6 +7,7 @@ and one line of help wherever it is used.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from functools import update_wrapper
 from pathlib import Path
@@ -16,6 +17,7 @@ import click
 
 from appliance.cli.output import Output
 from appliance.config import registry
+from appliance.errors import UsageError
 
 if TYPE_CHECKING:
     from appliance.config import Loaded
@@ -93,6 +95,16 @@ def takes(*paths: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 def warn(sentence: str) -> None:
     """Show a warning on standard error."""
     click.echo(f"warning: {sentence}", err=True)
+
+
+def confirm(question: str, flag: str) -> None:
+    """Ask before something is lost; *flag* is what says yes where nobody can be asked.
+
+    Raises: UsageError where standard input is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody can be asked here; {flag} says yes.")
+    click.confirm(question, abort=True, err=True)
 
 
 def _options(names: Iterable[tuple[str, str]]) -> list[Callable[[Any], Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from appliance.cli.invocation import PRINT, SERVER, Invocation, takes
+from appliance.cli.invocation import PRINT, SERVER, Invocation, confirm, takes
 
 if TYPE_CHECKING:
     from appliance.config import DatabaseSettings
@@ -44,7 +44,7 @@ def down(invocation: Invocation, *, number: int | None, yes: bool) -> None:
         before = _applied(settings)
         target = max(before - 1, 0) if number is None else number
         if not yes and target < before:
-            click.confirm(f"Down from {before} to {target}, losing data?", abort=True, err=True)
+            confirm(f"Down from {before} to {target}, losing data?", "--yes")
         migrations.down(settings, target)
     click.echo(f"The schema is at {target}.")
 
