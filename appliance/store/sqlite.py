@@ -144,8 +144,10 @@ class SqliteDatabase:
     def snapshot(self, path: Path) -> Future[None]:
         """Copy what is committed to the empty file *path*. Writers go on; in memory they wait.
 
-        Raises (through the future): StorageFull, StorageBroken; Unavailable if closed meanwhile.
+        Raises: Unavailable; through the future StorageFull, StorageBroken, or Unavailable when the
+        database is closed meanwhile.
         """
+        self._refuse_closed()
         if self._path == MEMORY:
             return self._writer.submit(lambda _: copying.dump(self._connection, path))
         return self._scans.submit(self._copy, path)
