@@ -18,7 +18,7 @@ def _discard(_text: str) -> None:
 
 
 async def bootstrap(
-    db: Database, *, email: str = "admin@localhost", keep: Callable[[str], None] = _discard
+    db: Database, *, email: str = "admin@localhost", keep: Callable[[str], object] = _discard
 ) -> str | None:
     """Create an admin with an API key and return its text; None when there is an admin already.
 

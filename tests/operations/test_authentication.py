@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from typing import cast
 
 import pytest
 
@@ -27,7 +28,6 @@ class Counting:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self.driver = db.driver
         self.reads = 0
         self.writes = 0
         self.held: list[tuple[Future[object], Future[object]]] | None = None
@@ -51,9 +51,6 @@ class Counting:
         self.writes += 1
         return self._db.write(work)
 
-    def close(self) -> None:
-        self._db.close()
-
 
 @pytest.fixture
 def counting(db: Database) -> Counting:
@@ -62,7 +59,7 @@ def counting(db: Database) -> Counting:
 
 @pytest.fixture
 def identity(counting: Counting, time: Time) -> Identity:
-    return Identity(counting, now_us=time.now_us, monotonic=time.monotonic)
+    return Identity(cast("Database", counting), now_us=time.now_us, monotonic=time.monotonic)
 
 
 async def new_key(identity: Identity, **more: int) -> tuple[str, str]:
@@ -78,13 +75,11 @@ async def last_used(identity: Identity) -> str | None:
     return at
 
 
-@pytest.mark.parametrize("token", ["", "cpzy_", "x" * 51, "cpzy_" + "0" * 46, "\ud800", "é" * 51])
-async def test_a_mistyped_key_needs_no_database(
-    identity: Identity, counting: Counting, token: str
-) -> None:
+async def test_a_mistyped_key_needs_no_database(identity: Identity, counting: Counting) -> None:
     """What has not the form of a token is refused before any look-up."""
-    with pytest.raises(Unauthorized, match="mistyped"):
-        await identity.authenticator.authenticate(token)
+    for token in ("", "cpzy_", "x" * 51, "cpzy_" + "0" * 46, "\ud800", "\0", "é" * 51):
+        with pytest.raises(Unauthorized, match="mistyped"):
+            await identity.authenticator.authenticate(token)
     assert 0 == counting.reads
 
 
@@ -230,7 +225,7 @@ async def test_a_look_up_compares_the_digest(
     counting: Counting, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row that is not the one asked for opens nothing."""
-    authenticator = Authenticator(counting, now_us=time.now_us)
+    authenticator = Authenticator(cast("Database", counting), now_us=time.now_us)
     row: dict[str, Param] = {"digest": "0" * 64, "expires_at": None}
     monkeypatch.setattr(ApiKeys, "holder", lambda _self, _digest: row)
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
+from contextlib import closing
+
 import pytest
 
 from appliance import ids
+from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, Conflict
+from appliance.store import open_database
 from appliance.store.api_keys import ApiKeys
-from appliance.store.database import Database, Row
+from appliance.store.database import Database, Row, Transaction
 from appliance.store.sessions import Sessions
 from appliance.store.users import Users
 
@@ -132,6 +138,33 @@ def test_admins_are_counted(db: Database) -> None:
     add_user(db, "b@example.com", role="admin")
     assert 2 == db.write(lambda tx: Users(tx).hold_admins()).result()
     assert db.read(lambda tx: Users(tx).has_admin()).result()
+
+
+def test_counted_admins_stay_until_the_end(postgres_settings: DatabaseSettings) -> None:
+    """Two nodes that each demote another admin: the second one counts what the first one left."""
+    here, there = open_database(postgres_settings), open_database(postgres_settings)
+    with closing(here), closing(there):
+        ada = add_user(here, role="admin")
+        bob = add_user(here, "bob@example.com", role="admin")
+        counted = threading.Event()
+
+        def first(tx: Transaction) -> int:
+            admins = Users(tx).hold_admins()
+            counted.set()
+            waiting.result(timeout=10)
+            Users(tx).set_role(ada, "user", now=2)
+            return admins
+
+        waiting: Future[None] = Future()
+        one = here.write(first)
+        assert counted.wait(10)
+        two = there.write(lambda tx: Users(tx).hold_admins())
+        with pytest.raises(TimeoutError):
+            two.result(timeout=0.2)
+        waiting.set_result(None)
+
+        assert (2, 1) == (one.result(), two.result())
+        assert "admin" == (get(here, bob) or {})["role"]
 
 
 def test_keys_and_sessions_go_with_their_user(db: Database) -> None:
