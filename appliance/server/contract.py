@@ -1,0 +1,17 @@
+"""What a route promises beyond its signature: its errors and its other answers, for OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.errors import ApplianceError
+
+
+def raises(*errors: type[ApplianceError]) -> dict[str, Any]:
+    """Return the part of a route's `opt` that names errors which the edge does not imply."""
+    return {"errors": errors}
+
+
+def answers(status: int, description: str, body: Any = None) -> dict[str, Any]:
+    """Return the part of a route's `opt` that names one more answer; *body* is a type or None."""
+    return {"answers": {status: (description, body)}}

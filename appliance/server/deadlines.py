@@ -1,0 +1,325 @@
+"""HTTP/1.1 for clients that mean no good: every phase of a request has a deadline and a size limit.
+
+uvicorn waits for ever for a header, a body or a reader; this protocol does not. Its timers are
+absolute: a byte now and then does not extend them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from email.utils import formatdate
+from enum import Enum
+from functools import lru_cache
+from http import HTTPStatus
+from ipaddress import IPv6Network
+from typing import Any
+
+import httptools
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from appliance import clock
+from appliance.config import ServerSettings
+from appliance.server.headers import SECURITY
+from appliance.server.problem import MEDIA_TYPE, encode, problem
+
+MAX_HEADER_BYTES = 65_536
+MAX_HEADER_COUNT = 100
+MIN_BODY_RATE = 65_536
+"""Bytes per second that the deadline of a declared body leaves on top of `body_timeout`."""
+LINGER = 1.0
+"""Seconds between a refusal and the end of the connection, so that the client can read it."""
+
+
+class Refusal(Exception):  # noqa: N818 - a verdict, not an error of ours
+    """The connection ends here, with this answer."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        self.status, self.code, self.detail = status, code, detail
+        super().__init__(detail)
+
+
+class Phase(Enum):
+    """What the connection waits for."""
+
+    REQUEST = "request"
+    HEADERS = "headers"
+    BODY = "body"
+    END = "end"
+    """Nothing any more: it was refused."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds and sizes for every connection, and who is connected."""
+
+    server: ServerSettings
+    max_connections: int = 2048
+    max_per_address: int = 1024
+    connected: Counter[str] = msgspec.field(default_factory=Counter)
+    on_refusal: Callable[[int], None] = lambda _: None
+    """Told the status of each answer that was given here and never reached the application."""
+
+    def admits(self, address: str) -> bool:
+        """Tell whether one more connection, already counted, may come from *address*."""
+        return (
+            self.connected[address] <= self.max_per_address
+            and self.connected.total() <= self.max_connections
+        )
+
+
+class DeadlineProtocol(HttpToolsProtocol):
+    """One connection. Callbacks of the parser raise Refusal; `data_received` gives the answer."""
+
+    def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.limits = limits
+        self.phase = Phase.REQUEST
+        self.address = ""
+        self.head_size = 0
+        self.body_size = 0
+        self.body_raw = 0
+        """Bytes of the body as sent, with the marks of chunks and the trailer."""
+        self.body_expected = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    # Connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Admit the connection and begin to wait for a request."""
+        super().connection_made(transport)
+        self.address = _network(self.client[0] if self.client else "")
+        self.limits.connected[self.address] += 1
+        if self.limits.admits(self.address):
+            self._watch(Phase.HEADERS)
+        else:
+            self._turn_away()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection and its timers."""
+        self._unwatch()
+        self.resume_writing()
+        self.limits.connected[self.address] -= 1
+        if self.limits.connected[self.address] <= 0:
+            del self.limits.connected[self.address]
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a piece, and wait no longer for the next one than the phase allows."""
+        if self.phase is Phase.END:
+            return
+        waited_for = self.phase
+        try:
+            self.parser.feed_data(data)
+            self._count(waited_for, len(data))
+        except httptools.HttpParserUpgrade:
+            self.cycle.keep_alive = False  # we speak HTTP/1.1 only and the parser stops here
+        except httptools.HttpParserError as error:
+            self._refuse(_verdict(error))
+        except Refusal as refusal:
+            self._refuse(refusal)
+        else:
+            if self._timer is None and self.phase is not Phase.REQUEST:
+                self._watch(self.phase)
+
+    # Phases of a message, called by the parser
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        self._unset_keepalive_if_required()
+        self.phase = Phase.HEADERS
+        self.head_size = self.body_size = self.body_raw = self.body_expected = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Count a piece of the request line."""
+        self.head_size += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a header field. Raises Refusal."""
+        self.head_size += len(name) + len(value) + 4
+        self._check_head_size()
+        if name.lower() == b"content-length":
+            self.body_expected = int(value)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Hand the request to the application. Raises Refusal."""
+        self._check_head()
+        if self.body_expected > self.limits.server.max_body:
+            raise self._too_large()
+        self._unwatch()
+        self._unset_keepalive_if_required()
+        self.server_state.default_headers = _date(clock.now_us() // clock.MICROSECONDS)
+        super().on_headers_complete()
+        self.phase = Phase.BODY
+
+    def on_body(self, body: bytes) -> None:
+        """Count a piece of the body. Raises Refusal."""
+        self.body_size += len(body)
+        if self.body_size > self.limits.server.max_body:
+            raise self._too_large()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for the next request."""
+        self._unwatch()
+        self.phase = Phase.REQUEST
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Do not let a client that does not read hold a connection that is closing."""
+        super().on_response_complete()
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self.loop.call_later(self.limits.server.timeout, self.transport.abort)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End an idle connection."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # closing would wait for a reader who is not there
+        else:
+            super().timeout_keep_alive_handler()
+
+    # Slow readers
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a slow reader."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.limits.server.timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop waiting: the client reads."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    # Checks
+
+    def _count(self, waited_for: Phase, size: int) -> None:
+        """Count a piece that ended where it began: inside a part that the parser may still hold."""
+        if waited_for is not self.phase:
+            return
+        if self.phase is Phase.HEADERS:
+            self.head_size += size
+            self._check_head_size()
+        elif self.phase is Phase.BODY:
+            self.body_raw += size
+            if self.body_raw > 2 * self.limits.server.max_body + MAX_HEADER_BYTES:
+                raise self._too_large()
+
+    def _check_head(self) -> None:
+        self._check_head_size()
+        if len(self.headers) > MAX_HEADER_COUNT:
+            detail = f"More than {MAX_HEADER_COUNT} header fields were sent."
+            raise Refusal(431, "header_too_large", detail)
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise Refusal(400, "bad_request", "A request has exactly one Host header field.")
+
+    def _check_head_size(self) -> None:
+        if self.head_size > MAX_HEADER_BYTES:
+            detail = f"Request line and header are larger than {MAX_HEADER_BYTES} bytes."
+            raise Refusal(431, "header_too_large", detail)
+
+    def _too_large(self) -> Refusal:
+        detail = f"The body is larger than {self.limits.server.max_body} bytes."
+        return Refusal(413, "too_large", detail)
+
+    # Deadlines
+
+    def _watch(self, phase: Phase) -> None:
+        server = self.limits.server
+        seconds = server.header_timeout
+        if phase is Phase.BODY:
+            seconds = server.body_timeout + self.body_expected / MIN_BODY_RATE
+        self._timer = self.loop.call_later(seconds, self._expire, seconds)
+
+    def _unwatch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self, seconds: float) -> None:
+        part = "body" if self.phase is Phase.BODY else "header"
+        detail = f"The {part} of the request did not arrive within {seconds:g} seconds."
+        self._refuse(Refusal(408, "request_timeout", detail))
+
+    # Refusals
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer if it is the turn of this request, then let the connection end."""
+        in_turn = self._in_turn()
+        self.phase = Phase.END
+        self._unwatch()
+        self._unset_keepalive_if_required()
+        self.limits.on_refusal(refusal.status)
+        self._disconnect_application()
+        if not in_turn or self.transport.is_closing():
+            self.transport.abort()
+            return
+        self.flow.resume_reading()
+        self.transport.write(_response(refusal))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.abort)
+
+    def _in_turn(self) -> bool:
+        """Tell whether nothing that was asked before waits for its answer or is being answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            return self.phase is not Phase.BODY
+        return self.phase is Phase.BODY and not self.pipeline and not cycle.response_started
+
+    def _disconnect_application(self) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _turn_away(self) -> None:
+        """Close a connection that is one too many."""
+        self.phase = Phase.END
+        self.limits.on_refusal(503)
+        self.transport.write(
+            _response(
+                Refusal(503, "too_many_connections", "Too many connections are open; close some.")
+            )
+        )
+        self.transport.close()
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> list[tuple[bytes, bytes]]:
+    """Return the Date header; made when it is asked for, so that no timer wakes an idle server."""
+    return [(b"date", formatdate(second, usegmt=True).encode())]
+
+
+def _network(host: str) -> str:
+    """Return what one client can be expected to own: an IPv4 address, a /64 of IPv6."""
+    if ":" not in host:
+        return host
+    return str(IPv6Network((host.partition("%")[0], 64), strict=False))
+
+
+def _verdict(error: httptools.HttpParserError) -> Refusal:
+    if isinstance(error.__context__, Refusal):
+        return error.__context__
+    return Refusal(400, "bad_request", "This is not a valid HTTP/1.1 request.")
+
+
+def _response(refusal: Refusal) -> bytes:
+    body = encode(problem(refusal.status, refusal.code, refusal.detail, ""))
+    fields = [
+        *SECURITY,
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        fields.append((b"retry-after", b"5"))
+    line = f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\n".encode()
+    return line + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body

@@ -1,0 +1,69 @@
+"""A request as handlers see it: the appliance, who asks, and a body that was read strictly."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, InternalServerException
+
+from appliance.operations.actors import Actor
+from appliance.server import payload
+
+if TYPE_CHECKING:
+    from appliance.operations.appliance import Appliance
+
+LARGE_BODY = 65_536
+"""Bytes from which on a body is parsed in a thread, so that others are served meanwhile."""
+
+
+class ApiRequest(Request[Any, Any, State]):
+    """Litestar's request with the words of this application."""
+
+    @property
+    def appliance(self) -> Appliance:
+        """What the server serves."""
+        appliance: Appliance = self.app.state.appliance
+        return appliance
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks. Only where the route is not public."""
+        actor: Actor = self.scope["state"]["actor"]
+        return actor
+
+    @property
+    def address(self) -> str:
+        """The network address of the client, empty where there is none."""
+        return self.client.host if self.client else ""
+
+    async def body(self) -> bytes:
+        """Return the whole body. Raises 400 when the client left before it was complete."""
+        try:
+            return await super().body()
+        except InternalServerException as left:
+            detail = "The client left before the body was complete."
+            raise HTTPException(detail, status_code=400) from left
+
+    async def json(self) -> Any:
+        """Return the value of the body.
+
+        Raises InvalidInput, and 415 for a body that says to be something else than JSON.
+        """
+        _require_json(self.headers.get("content-type"))
+        body = await self.body()
+        if len(body) < LARGE_BODY:
+            return payload.parse(body)
+        return await asyncio.to_thread(payload.parse, body)
+
+
+def _require_json(content_type: str | None) -> None:
+    kind = (content_type or "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise HTTPException(
+            f"The body is {kind}; send application/json.",
+            status_code=415,
+            headers={"accept": "application/json"},
+        )

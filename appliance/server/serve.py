@@ -1,0 +1,213 @@
+"""The server process: listens, answers until it is told to stop, and leaves with an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn, Self
+
+import structlog
+import uvicorn
+from uvicorn.server import ServerState
+
+from appliance.config import ServerSettings, Settings
+from appliance.errors import ApplianceError, StorageBroken, Unavailable
+from appliance.language.model import Project
+from appliance.operations.appliance import Appliance
+from appliance.server.app import create_app
+from appliance.server.deadlines import DeadlineProtocol, Limits
+from appliance.server.notify import Notifier
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+BACKLOG = 1024
+MIN_DESCRIPTORS = 8192
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+POLL = 0.02
+"""Seconds between two looks at whether the last connection has ended, while stopping."""
+
+log = structlog.get_logger(__name__)
+
+OnReady = Callable[[str], None]
+"""Told the URL of the server once it answers."""
+
+
+def run(settings: Settings, project: Project, on_ready: OnReady = lambda _: None) -> int:
+    """Serve *project* until SIGTERM or SIGINT and return the exit code.
+
+    0 is an orderly stop, 74 broken storage. Raises what `Appliance.open` raises, and Unavailable
+    when the address is taken.
+    """
+    import uvloop
+
+    _raise_limits()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(settings, project, on_ready))
+
+
+async def _run(settings: Settings, project: Project, on_ready: OnReady) -> int:
+    # The address first: when it is taken, no run is taken up and no migration made.
+    with bind(settings.server.host, settings.server.port) as listener, Stop() as stop:
+        async with Appliance.open(settings, project) as appliance:
+            return await serve(appliance, stop, listener=listener, on_ready=on_ready)
+
+
+async def serve(
+    appliance: Appliance,
+    stop: Stop,
+    *,
+    listener: socket.socket,
+    on_ready: OnReady = lambda _: None,
+) -> int:
+    """Serve an appliance that is open on *listener* until *stop*, and return the exit code."""
+    notifier = Notifier()
+    appliance.db.on_broken.append(stop.broken)
+    async with _listening(create_app(appliance), appliance.settings.server, listener):
+        url = url_of(listener)
+        appliance.lock.announce(url)
+        log.info("server.started", url=url, driver=appliance.db.driver)
+        on_ready(url)
+        notifier.send("READY=1")
+        watchdog = asyncio.create_task(notifier.keep_alive())
+        exit_code = await stop.requested()
+        notifier.send("STOPPING=1")
+        watchdog.cancel()
+        appliance.lock.announce("")
+    log.info("server.stopped", exit_code=exit_code)
+    return exit_code
+
+
+class Stop:
+    """The wish to stop: by SIGTERM or SIGINT, or because storage broke.
+
+    A second signal ends the process at once. Belongs to the event loop on which it was made.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._exit_code: asyncio.Future[int] = self._loop.create_future()
+
+    def __enter__(self) -> Self:
+        for signum in _SIGNALS:
+            self._loop.add_signal_handler(signum, self._signalled, signum)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum in _SIGNALS:
+            self._loop.remove_signal_handler(signum)
+
+    async def requested(self) -> int:
+        """Wait for the wish and return the exit code that goes with it."""
+        return await self._exit_code
+
+    def broken(self, error: ApplianceError) -> None:
+        """Stop because storage failed. May be called from any thread."""
+        log.error("storage.broken", error=error.message)
+        self._loop.call_soon_threadsafe(self._request, StorageBroken.exit_code)
+
+    def _request(self, exit_code: int) -> None:
+        if not self._exit_code.done():
+            self._exit_code.set_result(exit_code)
+
+    def _signalled(self, signum: signal.Signals) -> None:
+        if self._exit_code.done():
+            _leave_at_once(signum)
+        log.info("server.stopping", signal=signum.name)
+        self._request(0)
+
+
+@asynccontextmanager
+async def _listening(
+    app: Litestar, server: ServerSettings, listener: socket.socket
+) -> AsyncIterator[None]:
+    state = ServerState()
+    limits = Limits(server=server, on_refusal=app.state.metrics.refused)
+    config = _uvicorn(app, server.idle_timeout)
+    protocol = partial(
+        DeadlineProtocol, config=config, server_state=state, app_state={}, limits=limits
+    )
+    listening = await asyncio.get_running_loop().create_server(
+        protocol, sock=listener, backlog=BACKLOG
+    )
+    try:
+        yield
+    finally:
+        listening.close()
+        await _drain(state, server.shutdown_timeout)
+
+
+async def _drain(state: ServerState, grace_s: float) -> None:
+    """Let requests under way finish, at most *grace_s* seconds, then cut them off."""
+    for connection in list(state.connections):
+        connection.shutdown()
+    try:
+        async with asyncio.timeout(grace_s):
+            while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn keeps plain sets
+                await asyncio.sleep(POLL)
+    except TimeoutError:
+        log.warning("requests.cut_off", count=len(state.tasks))
+    for task in list(state.tasks):
+        task.cancel()
+    await asyncio.gather(*state.tasks, return_exceptions=True)
+
+
+def _uvicorn(app: Litestar, idle_timeout: float) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        http=DeadlineProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_keep_alive=idle_timeout,  # type: ignore[arg-type]  # used as seconds of call_later
+    )
+    config.load()
+    return config
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address without answering yet. Raises Unavailable when that cannot be."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise Unavailable(
+            f"The address {host}:{port} cannot be used ({error.strerror}); "
+            "stop what uses it or choose another with --host and --port."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the URL at which this machine reaches *listener*."""
+    host, port = listener.getsockname()[:2]
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        host = "127.0.0.1" if listener.family is socket.AF_INET else "::1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _raise_limits() -> None:
+    """Allow as many open files as connections, databases and tools may need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MIN_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(MIN_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _leave_at_once(signum: signal.Signals) -> NoReturn:
+    log.warning("server.killed", signal=signum.name)
+    os._exit(128 + signum)
