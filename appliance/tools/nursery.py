@@ -18,10 +18,17 @@ import msgspec
 from appliance.tools.calls import ending
 from appliance.tools.worker import KILL_GRACE, Owner, Worker
 
-PROGRAM = Path(__file__).with_name("zygote.py")
+PROGRAM = (
+    f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"
+    " from zygote.process import main; main()"
+)
+"""It names the package by its path: the interpreter may be one that does not have this program."""
 
 IMPORT_LIMIT = 60.0
 """Seconds that importing the entrypoint may take."""
+
+FORK_LIMIT = 30.0
+"""Seconds that forking a worker may take; code of the user that runs at a fork can get stuck."""
 
 
 class Keeper(Owner, Protocol):
@@ -89,7 +96,7 @@ class Nursery:
         self.ended = self._loop.create_future()
         self._control, remote = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with remote:
-            command = [python, "-u", str(PROGRAM), str(entrypoint), str(remote.fileno())]
+            command = [python, "-u", "-c", PROGRAM, str(entrypoint), str(remote.fileno())]
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - the command is ours
                     [*command, str(memory_limit)],
@@ -104,7 +111,8 @@ class Nursery:
                 raise
         self._control.setblocking(False)
         self._loop.add_reader(self._control, self._readable)
-        self._limit = self._loop.call_later(IMPORT_LIMIT, self._too_slow)
+        what = f"importing {entrypoint} took more than {IMPORT_LIMIT:g} s"
+        self._limit = self._loop.call_later(IMPORT_LIMIT, self._give_up, what)
 
     @property
     def pid(self) -> int:
@@ -133,7 +141,14 @@ class Nursery:
             worker = Worker(local, self._loop, self._keeper)
             self._unborn.append(worker)
             self._order(b'{"fork": true}', remote)
+        self._watch_fork()
         return worker
+
+    def _watch_fork(self) -> None:
+        self._limit.cancel()
+        if self._unborn:
+            what = f"the process that starts tools took more than {FORK_LIMIT:g} s to start one"
+            self._limit = self._loop.call_later(FORK_LIMIT, self._give_up, what)
 
     def _order(self, order: bytes, *attached: socket.socket) -> None:
         try:
@@ -160,10 +175,12 @@ class Nursery:
             self._bury(message.died, message.status)
         elif message.forked:
             worker = self._workers[message.forked] = self._unborn.popleft()
+            self._watch_fork()
             worker.born(message.forked)
             self._keeper.born(worker)
         elif message.failed:
             worker = self._unborn.popleft()
+            self._watch_fork()
             worker.bury(None)
             self._keeper.stillborn(worker, message.failed)
         elif message.ready:
@@ -185,8 +202,8 @@ class Nursery:
         if not self.settled.done():
             self.settled.set_result(None)
 
-    def _too_slow(self) -> None:
-        self._reason = f"importing {self._entrypoint} took more than {IMPORT_LIMIT:g} s"
+    def _give_up(self, reason: str) -> None:
+        self._reason = reason
         self._process.kill()
 
     def _lost(self) -> None:
@@ -195,7 +212,9 @@ class Nursery:
         self._control.close()
         status = self._status()
         if not self._reason:
-            what = "the process that starts tools" if self.ready else f"importing {self._entrypoint}"
+            what = (
+                "the process that starts tools" if self.ready else f"importing {self._entrypoint}"
+            )
             self._reason = f"{what} {ending(status)}"
         self.ready = False
         self._settle()

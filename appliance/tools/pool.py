@@ -103,6 +103,8 @@ class ToolPool:
     @property
     def problem(self) -> str | None:
         """Why tools cannot be called, as a clause, or None when they can."""
+        if self._nursery is not None and not self._nursery.ready:
+            return f"{self._runtime.entrypoint} is still being imported"
         return self._problem
 
     @property
@@ -223,7 +225,8 @@ class ToolPool:
         if left <= 0:
             for _ in range(self._wanted(now)):
                 self._fork()
-        self._growth = self._loop.call_later(max(left, PATIENCE), self._grow)
+        if len(self._workers) < self._runtime.max_processes:
+            self._growth = self._loop.call_later(max(left, PATIENCE), self._grow)
 
     def _wanted(self, now: float) -> int:
         """Return how many workers to fork now: one, or as many again as are held up by slow calls.
