@@ -20,7 +20,7 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     """Base of every part of a project: immutable, strict about keys."""
 
 
-class RetryPolicy(Model):
+class RetryPolicy(Model, frozen=True):
     """When an execution error is tried again. Intervals are in seconds."""
 
     maximum_attempts: int = 3
@@ -30,13 +30,13 @@ class RetryPolicy(Model):
     non_retryable_error_types: tuple[str, ...] = ()
 
 
-class Transition(Model):
+class Transition(Model, frozen=True):
     """Where the flow goes on; None ends it."""
 
     next: str | None = None
 
 
-class Task(Model):
+class Task(Model, frozen=True):
     """A node of a workflow. One struct serves every type; `type` says which fields count.
 
     `retry` and `timeout` are final: the loader merged project, workflow and task options.
@@ -77,7 +77,7 @@ class Task(Model):
     task: Task | None = None
 
 
-class Tool(Model):
+class Tool(Model, frozen=True):
     """A function that tasks call. `input` and `output` are JSON schemas; `timeout` is in seconds."""
 
     id: str
@@ -94,7 +94,7 @@ class Tool(Model):
         return self.id.replace("-", "_")
 
 
-class Workflow(Model):
+class Workflow(Model, frozen=True):
     """One workflow, complete: it holds the tools that its tasks name, so that a run can pin it."""
 
     id: str
@@ -110,7 +110,7 @@ class Workflow(Model):
     tools: dict[str, Tool] = {}
 
 
-class Runtime(Model):
+class Runtime(Model, frozen=True):
     """Where tool functions come from. `entrypoint` is an absolute path."""
 
     type: Literal["python", "bun", "node"] = "python"
@@ -121,7 +121,7 @@ class Runtime(Model):
     """Bytes of address space a tool process may use; 0 = no bound."""
 
 
-class Project(Model):
+class Project(Model, frozen=True):
     """Everything that a server runs, resolved by id."""
 
     name: str
