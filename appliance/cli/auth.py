@@ -34,8 +34,8 @@ def _with_password(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @auth.command("create-user")
-@click.option("--email", required=True)
-@click.option("--role", type=_ROLE, default="user", help="[user]")
+@click.option("--email", required=True, help="Address of the user.")
+@click.option("--role", type=_ROLE, default="user", help="What the user may do. [user]")
 @_with_password
 @takes(*CLIENT)
 def create_user(invocation: Invocation, *, email: str, role: str, ask: bool, read: bool) -> None:
@@ -150,7 +150,7 @@ def revoke(invocation: Invocation, *, key_id: str, force: bool) -> None:
 
 
 @auth.command()
-@click.option("--email", required=True)
+@click.option("--email", required=True, help="Address of the user.")
 @click.option("--password-stdin", "read", is_flag=True, help="Read it from stdin.")
 @takes(*CLIENT)
 def login(invocation: Invocation, *, email: str, read: bool) -> None:

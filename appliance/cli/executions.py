@@ -23,7 +23,11 @@ def executions() -> None:
 
 @executions.command("list")
 @click.option("--workflow", "workflow_id", help="Only runs of this workflow.")
-@click.option("--status", type=click.Choice(get_args(Status), case_sensitive=False))
+@click.option(
+    "--status",
+    type=click.Choice(get_args(Status), case_sensitive=False),
+    help="Only runs in this state.",
+)
 @click.option("--limit", type=click.IntRange(1), default=50, help="How many at most. [50]")
 @takes(*CLIENT)
 def list_(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 @takes(*SERVER)
-def start(invocation: Invocation, path: Path | None) -> None:
+def start(invocation: Invocation, path: Path | None) -> int:
     """Start the server. It needs no configuration.
 
     PATH is a directory with compozy.yaml or one workflow file; by default the current directory, or
@@ -35,7 +35,7 @@ def start(invocation: Invocation, path: Path | None) -> None:
         warn(warning)
     for name in loaded.unused:
         warn(f"compozy.yaml: {name} has no effect here.")
-    run(settings, project, lambda url: _greet(settings, project, url))
+    return run(settings, project, lambda url: _greet(settings, project, url))
 
 
 def _greet(settings: Settings, project: Project, url: str) -> None:
