@@ -79,7 +79,10 @@ class Worker:
     def born(self, pid: int) -> None:
         """Take note of the number; from now on calls can be started."""
         self.pid = pid
-        self._loop.add_reader(self._connection, self._readable)
+        if self.doomed:
+            self.kill()  # it was given up before it was born
+        else:
+            self._loop.add_reader(self._connection, self._readable)
 
     # -- calls ------------------------------------------------------------------------------------
 
