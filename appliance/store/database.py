@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from appliance.errors import ApplianceError
 
@@ -112,8 +115,44 @@ class Database(Protocol):
         ...
 
 
+class _Bell:
+    """Wakes an event loop once for all results that came together, not once for each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def ring(self, waiter: asyncio.Future[None]) -> None:
+        """Note, on any thread, that *waiter* has what it waits for."""
+        with self._lock:
+            self._waiters.append(waiter)
+            first = len(self._waiters) == 1  # otherwise the loop was called and has not come yet
+        if first:
+            with suppress(RuntimeError):  # the loop was closed, so nobody waits any more
+                waiter.get_loop().call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        with self._lock:
+            waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+_bells: WeakKeyDictionary[asyncio.AbstractEventLoop, _Bell] = WeakKeyDictionary()
+
+
 async def settle(future: Future[T]) -> T:
-    """Wait for *future* without blocking the event loop and return its result."""
-    if future.done():
-        return future.result()
-    return await asyncio.wrap_future(future)
+    """Wait for *future* without blocking the event loop and return its result.
+
+    Being cancelled stops the waiting, not the work. Raises what the future raises.
+    """
+    if not future.done():
+        loop = asyncio.get_running_loop()
+        bell = _bells.get(loop)
+        if bell is None:
+            bell = _bells[loop] = _Bell()
+        waiter = loop.create_future()
+        future.add_done_callback(lambda _: bell.ring(waiter))
+        await waiter
+    return future.result()

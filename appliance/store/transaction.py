@@ -38,22 +38,26 @@ class OpenTransaction:
 
     def run(self, query: str, /, **params: Param) -> int:
         """Execute a query and return the number of rows it changed."""
-        changed: int = self._execute(query, params, _changed)
+        changed: int = self._ask(query, params, _changed)
         return changed
 
     def many(self, query: str, rows: Iterable[Mapping[str, Param]], /) -> int:
         """Execute a query once for each row and return the number of rows changed in all."""
         checked = list(map(faults.check, rows))
-        return self._attempt(query, lambda text: self._each(text, checked)) if checked else 0
+        if not checked:
+            return 0
+        cursor = self._connection.cursor()
+        changed: int = self._attempt(query, cursor.executemany, checked, lambda _: cursor.rowcount)
+        return changed
 
     def one(self, query: str, /, **params: Param) -> Row | None:
         """Return the first row, or None."""
-        row: Row | None = self._execute(query, params, _first)
+        row: Row | None = self._ask(query, params, _first)
         return row
 
     def all(self, query: str, /, **params: Param) -> list[Row]:
         """Return every row."""
-        rows: list[Row] = self._execute(query, params, _every)
+        rows: list[Row] = self._ask(query, params, _every)
         return rows
 
     def check(self) -> None:
@@ -61,30 +65,25 @@ class OpenTransaction:
         if self._failure is not None:
             raise self._failure
 
-    def _execute(self, query: str, params: Mapping[str, Param], take: Callable[[Any], Any]) -> Any:
-        faults.check(params)
-        return self._attempt(query, lambda text: take(self._connection.execute(text, params)))
+    def _ask(self, query: str, params: Mapping[str, Param], take: Callable[[Any], Any]) -> Any:
+        return self._attempt(query, self._connection.execute, faults.check(params), take)
 
-    def _each(self, text: Any, rows: list[Mapping[str, Param]]) -> int:
-        cursor = self._connection.cursor()
-        cursor.executemany(text, rows)
-        changed: int = cursor.rowcount
-        return changed
-
-    def _attempt(self, query: str, action: Callable[[Any], Any]) -> Any:
-        self.check()
+    def _attempt(
+        self, query: str, execute: Callable[..., Any], values: Any, take: Callable[[Any], Any]
+    ) -> Any:
+        if self._failure is not None:
+            raise self._failure
         text = self._statements[query]
-        started = clock.monotonic()
+        observe = self._observe
+        started = clock.monotonic() if observe else 0.0
         try:
-            result = action(text)
+            result = take(execute(text, values))
         except Exception as error:
             self._failure = failure = self._translate(error)
             failure.details["query"] = query
-            self._report(query, started, ok=False)
+            if observe:
+                observe(query, clock.monotonic() - started, False)
             raise failure from error
-        self._report(query, started, ok=True)
+        if observe:
+            observe(query, clock.monotonic() - started, True)
         return result
-
-    def _report(self, query: str, started: float, *, ok: bool) -> None:
-        if self._observe is not None:
-            self._observe(query, clock.monotonic() - started, ok)
