@@ -1,0 +1,306 @@
+"""Loading a project: a directory with compozy.yaml, one workflow file, or the built-in sample.
+
+Everything is checked before anything runs, and every problem is told at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from appliance.config import registry, sources
+from appliance.errors import InvalidInput
+from appliance.language import later, yaml
+from appliance.language.model import Json, Project, Runtime, Workflow
+from appliance.language.options import read_options
+from appliance.language.problems import InvalidDocument, Problem, Problems, texts
+from appliance.language.sections import Section
+from appliance.language.workflows import Offer, read_schemas, read_tools, read_workflow
+
+if TYPE_CHECKING:
+    from appliance.tools.introspect import Signature
+
+PROJECT_FILE = "compozy.yaml"
+SAMPLE = Path(__file__).parent.parent / "sample"
+
+_SILENT = ("author", "CWD", "monitoring")
+_NEVER = re.compile(r"\.#.*|.*~|.*\.bak|.*\.swp|.*\.tmp|\._.*")
+"""Names that autoload leaves out: what editors leave behind."""
+_BRACES = re.compile(r"(.*?)\{([^{}]*)\}(.*)", re.DOTALL)
+_MAX_PATTERNS = 100
+
+
+def load_project(path: Path | None, environ: Mapping[str, str]) -> Project:
+    """Load the project at *path*: a directory, one workflow file, or None for the sample.
+
+    `.env.X` means the entries of the project's `.env`; where *environ* has a variable of the same
+    name, that one is stronger. Nothing else of *environ* can be seen by a workflow.
+
+    Raises: InvalidProject, its `details["problems"]` being every problem as file:line:col: message;
+    InvalidConfiguration when `.env` cannot be read.
+    """
+    place = SAMPLE if path is None else path.absolute()
+    if place.name == PROJECT_FILE:
+        place = place.parent
+    loader = _Loader(place if place.is_dir() else place.parent)
+    project = loader.directory_project() if place.is_dir() else loader.file_project(place.name)
+    loader.problems.raise_errors()
+    assert project is not None
+    return msgspec.structs.replace(
+        project,
+        env=_env(loader.directory, environ),
+        warnings=tuple(texts(loader.problems.warnings)),
+    )
+
+
+def _env(directory: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    file = directory / ".env"
+    entries = sources.read_env_file(file) if file.is_file() else {}
+    return {name: environ.get(name, value) for name, value in entries.items()}
+
+
+class _Found(NamedTuple):
+    """An autoloaded file. Its problems are its own until it is known whether they count."""
+
+    kind: str
+    section: Section
+    problems: Problems
+
+
+class _Loader:
+    """Reads the files of one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.problems = Problems()
+        self._workflows: dict[str, Workflow] = {}
+        self._files: dict[Path, str] = {}
+        self._strict = True
+
+    def file_project(self, name: str) -> Project | None:
+        """Read one workflow file as a project of its own."""
+        runtime = self._runtime(None)
+        section = self._open(name, self.problems)
+        if section is not None:
+            self._add(section, self._offer(Offer(), runtime))
+        for workflow in self._workflows.values():
+            return self._project(workflow.id, runtime)
+        return None
+
+    def directory_project(self) -> Project | None:
+        """Read compozy.yaml and the files that it names."""
+        section = self._open(PROJECT_FILE, self.problems)
+        if section is None:
+            return None
+        runtime = self._runtime(section.section("runtime"))
+        autoload = section.section("autoload")
+        loaded = list(self._autoload(autoload)) if autoload else []
+        offer = self._offer(self._definitions(section, loaded), runtime)
+        for entry in section.sections("workflows"):
+            self._add_source(entry, offer)
+        for found in loaded:
+            self._settle(found, offer)
+        if not self._workflows:
+            section.warn("the project has no workflow")
+        details = {key: section.text(key) for key in ("version", "description")}
+        vector_dbs = section.value("vector_dbs") or []
+        project = self._project(section.needed_text("name"), runtime)
+        _finish(section)
+        return msgspec.structs.replace(project, vector_dbs=tuple(vector_dbs), **details)
+
+    def _project(self, name: str, runtime: Runtime) -> Project:
+        directory = str(self.directory)
+        return Project(name=name, directory=directory, workflows=self._workflows, runtime=runtime)
+
+    def _open(self, name: str, problems: Problems) -> Section | None:
+        try:
+            return Section.of(yaml.read(self.directory / name, name), problems)
+        except InvalidDocument as error:
+            problems.add(error.problem)
+            return None
+
+    # -- what workflows share -------------------------------------------------------------------
+
+    def _definitions(self, section: Section, loaded: list[_Found]) -> Offer:
+        by_kind: dict[str, list[Section]] = {"schema": [], "tool": []}
+        for found in loaded:
+            by_kind.setdefault(found.kind, []).append(found.section)
+        config = section.section("config")
+        schemas = read_schemas([*section.sections("schemas"), *by_kind["schema"]])
+        tools = read_tools([*section.sections("tools"), *by_kind["tool"]], schemas)
+        return Offer(read_options(config, "source_of_truth"), schemas, tools)
+
+    def _runtime(self, section: Section | None) -> Runtime:
+        if section is None:
+            return self._default_runtime()
+        entrypoint = section.text("entrypoint")
+        script = entrypoint.endswith((".ts", ".js"))
+        kind = section.choice("type", ("python", *later.RUNTIMES), "bun" if script else "python")
+        runtime = self._default_runtime()
+        if kind in later.RUNTIMES:
+            runtime = Runtime(type=kind)  # type: ignore[arg-type]  # one of RUNTIMES
+        elif entrypoint and not entrypoint.endswith(".py"):
+            section.error(f"the entrypoint {entrypoint!r} must be a .py file", "entrypoint")
+        elif entrypoint and not (self.directory / entrypoint).is_file():
+            section.error(f"there is no file {entrypoint!r}", "entrypoint")
+        elif entrypoint:
+            runtime = Runtime(entrypoint=str((self.directory / entrypoint).absolute()))
+        return runtime
+
+    def _default_runtime(self) -> Runtime:
+        file = self.directory / "tools.py"
+        return Runtime(entrypoint=str(file) if file.is_file() else None)
+
+    def _offer(self, offer: Offer, runtime: Runtime) -> Offer:
+        if runtime.type in later.RUNTIMES:
+            what = later.not_available(f"the runtime {runtime.type}")
+            return offer._replace(refusal=f"{what}; write the tools in Python")
+        if runtime.entrypoint is None:
+            refusal = (
+                "the project has no tools: write them in tools.py, or name 'runtime.entrypoint'"
+            )
+            return offer._replace(refusal=refusal)
+        entrypoint = Path(runtime.entrypoint)
+        name = self._shown(entrypoint)
+        return offer._replace(entrypoint=name, functions=self._functions(entrypoint, name))
+
+    def _functions(self, entrypoint: Path, name: str) -> dict[str, Signature] | None:
+        from appliance.tools import introspect
+
+        try:
+            return introspect.functions(entrypoint)
+        except InvalidInput as error:
+            line, column = error.details.get("line", 0), error.details.get("column", 0)
+            message = error.message.removeprefix(f"{entrypoint}:").removeprefix(f"{line}:{column}:")
+            self.problems.add(Problem(name, line, column, message.strip()))
+            return None
+
+    def _shown(self, file: Path) -> str:
+        return (
+            str(file.relative_to(self.directory))
+            if file.is_relative_to(self.directory)
+            else str(file)
+        )
+
+    # -- workflows ------------------------------------------------------------------------------
+
+    def _add_source(self, entry: Section, offer: Offer) -> None:
+        source = entry.needed_text("source")
+        entry.finish(())
+        file = self.directory / source
+        if not source:
+            return
+        if not file.is_file():
+            entry.error(f"there is no file {source!r}", "source")
+        elif self._take(file):
+            section = self._open(self._shown(file), self.problems)
+            if section is not None:
+                self._add(section, offer)
+        else:
+            entry.error(f"the file {source!r} is named twice", "source")
+
+    def _take(self, file: Path) -> bool:
+        """Whether *file* is met for the first time."""
+        known = file.resolve()
+        first = known not in self._files
+        self._files[known] = file.name
+        return first
+
+    def _add(self, section: Section, offer: Offer) -> None:
+        workflow = read_workflow(section, offer)
+        if workflow is None:
+            return
+        if workflow.id in self._workflows:
+            section.error(f"another workflow has the id {workflow.id!r} too", "id")
+        self._workflows.setdefault(workflow.id, workflow)
+
+    # -- autoload -------------------------------------------------------------------------------
+
+    def _autoload(self, section: Section) -> Iterator[_Found]:
+        self._strict = section.flag("strict") if section.has("strict") else True
+        enabled = section.flag("enabled")
+        patterns = {key: section.texts(key) for key in ("include", "exclude")}
+        section.finish(("watch_enabled",))
+        if not enabled:
+            return
+        if not patterns["include"]:
+            section.error("autoload needs 'include', a list of patterns")
+        excluded = set(self._matches(section, "exclude", patterns["exclude"]))
+        for file in dict.fromkeys(self._matches(section, "include", patterns["include"])):
+            wanted = file not in excluded and not _NEVER.fullmatch(file.name)
+            if wanted and file.name != PROJECT_FILE:
+                yield from self._load(file)
+
+    def _matches(self, section: Section, key: str, patterns: tuple[str, ...]) -> Iterator[Path]:
+        for index, pattern in enumerate(patterns):
+            if pattern.startswith("/") or ".." in Path(pattern).parts:
+                section.error("a pattern cannot lead out of the project", key, index)
+                continue
+            for each in _expanded(pattern):
+                wanted = f"{each}/*" if each.endswith("**") else each
+                yield from sorted(file for file in self.directory.glob(wanted) if file.is_file())
+
+    def _load(self, file: Path) -> Iterator[_Found]:
+        problems = Problems()
+        name = self._shown(file)
+        if not file.resolve().is_relative_to(self.directory.resolve()):
+            problems.add(Problem(name, 0, 0, "this link leads out of the project"))
+            section = None
+        else:
+            section = self._open(name, problems)
+        kind = section.needed_text("resource") if section else ""
+        if section is not None:
+            kinds = {"workflow", "tool", "schema", *later.RESOURCES}
+            kind = section.choice("resource", sorted(kinds), "workflow") if kind else ""
+            yield _Found(kind, section, problems)
+        else:
+            self._judge(problems)
+
+    def _settle(self, found: _Found, offer: Offer) -> None:
+        if found.kind in later.RESOURCES:
+            found.section.warn(
+                later.not_available(f"a file with resource {found.kind}"), "resource"
+            )
+        elif found.kind == "workflow":
+            self._settle_workflow(found, offer)
+        self._judge(found.problems)
+
+    def _settle_workflow(self, found: _Found, offer: Offer) -> None:
+        file = self.directory / found.section.document.file
+        if not self._take(file):
+            return  # 'workflows' names it too
+        known = dict(self._workflows)
+        self._add(found.section, offer)
+        if found.problems.errors and not self._strict:
+            self._workflows = known
+
+    def _judge(self, problems: Problems) -> None:
+        if self._strict:
+            self.problems.include(problems)
+        else:
+            self.problems.forgive(problems)
+
+
+def _finish(section: Section) -> None:
+    knowledge: Json = section.raw("knowledge")
+    for key in later.DEFINITIONS & section.keys - {"knowledge"}:
+        section.warn(later.not_available(key), key)
+    if isinstance(knowledge, list):
+        section.warn(later.not_available("a knowledge binding"), "knowledge")
+    section.finish((*_SILENT, *later.DEFINITIONS, *registry.SECTIONS))
+
+
+def _expanded(pattern: str) -> list[str]:
+    """Return the patterns that `{a,b}` stands for."""
+    todo, done = [pattern], list[str]()
+    while todo and len(done) + len(todo) < _MAX_PATTERNS:
+        match = _BRACES.fullmatch(each := todo.pop())
+        if match:
+            todo += [f"{match[1]}{part}{match[3]}" for part in match[2].split(",")]
+        else:
+            done.append(each)
+    return done

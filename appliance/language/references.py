@@ -1,0 +1,141 @@
+"""What templates and conditions name: variables that exist where they stand, tasks that exist at all.
+
+The variables themselves are made by the engine; a test holds the two lists together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from appliance.language import template
+from appliance.language.expressions import InvalidExpression, compile_expression
+from appliance.language.model import Json
+from appliance.language.sections import Section
+from appliance.language.suggestions import hint
+from appliance.language.tasks import Placed
+from appliance.language.template import TemplateError
+from appliance.language.yaml import Path
+
+RUN = frozenset("env error input status tasks workflow workflow_exec_id workflow_id".split())  # noqa: SIM905 - words
+"""Variables of a workflow's `outputs`."""
+TASK = RUN | frozenset("children current parent progress task with".split())  # noqa: SIM905 - words
+"""Variables of a task."""
+OUTPUT = frozenset({"output"})
+"""Variables that only a task's own `outputs` have on top."""
+FIELDS = {
+    "workflow": frozenset("id input output status".split()),  # noqa: SIM905 - words
+    "tasks": frozenset("children error id input output status type with".split()),  # noqa: SIM905 - words
+}
+"""What a workflow and a task are made of."""
+
+
+class Reader:
+    """Checks every text of a workflow that holds a template or a condition."""
+
+    def __init__(self, scope: Sequence[Placed]) -> None:
+        self._ids = frozenset(placed.task.id for placed in all_tasks(scope))
+        self._prefixes = tuple(name.partition("{{")[0] for name in self._ids if "{{" in name)
+
+    def check_workflow(self, section: Section) -> None:
+        """Check the `outputs` of a workflow."""
+        self.check_value(section, "outputs", RUN)
+
+    def check_scope(self, scope: Iterable[Placed], variables: frozenset[str]) -> None:
+        """Check tasks and those inside of them; *variables* are what they may name."""
+        for placed in scope:
+            self._check_task(placed, variables)
+            inside = variables
+            if placed.task.type == "collection":
+                inside |= {"item", "index", placed.task.item_var, placed.task.index_var}
+                self.check_value(placed.section, "filter", inside)
+                for child in placed.members[:1]:
+                    self.check_value(child.section, "id", inside)
+            self.check_scope(placed.members, inside)
+
+    def _check_task(self, placed: Placed, variables: frozenset[str]) -> None:
+        for key in ("with", "items"):
+            self.check_value(placed.section, key, variables)
+        self.check_value(placed.section, "outputs", variables | OUTPUT)
+        condition = placed.task.condition
+        if condition is not None and "{{" in condition:
+            self.check_value(placed.section, "condition", variables)
+        elif condition is not None:
+            self._check_condition(placed.section, condition, variables)
+
+    def _check_condition(self, section: Section, text: str, variables: frozenset[str]) -> None:
+        try:
+            expression = compile_expression(text)
+        except InvalidExpression as error:
+            section.error_at(("condition",), error.line, error.column, error.message)
+            return
+        if not text.strip():
+            section.error("condition must not be empty", "condition")
+        for path, offset in expression.references:
+            if fault := self._fault(path, variables):
+                section.error_at(("condition",), *_line_column(text, offset), fault)
+        for name in expression.unknown_functions:
+            section.error(f"there is no function {name!r} in conditions", "condition")
+
+    def check_value(self, section: Section, key: str, variables: frozenset[str]) -> None:
+        """Check every template in a field."""
+        for path, text in _texts(section.raw(key), (key,)):
+            if "{{" in text:
+                self._check_text(section, path, text, variables)
+
+    def _check_text(
+        self, section: Section, path: Path, text: str, variables: frozenset[str]
+    ) -> None:
+        try:
+            references = template.compile_text(text).references
+        except TemplateError as error:
+            section.error_at(path, error.line, error.column, error.message)
+            return
+        for reference in references:
+            if fault := self._fault(reference, variables):
+                offset = max(text.find("." + ".".join(reference)), 0)
+                section.error_at(path, *_line_column(text, offset), fault)
+
+    def _fault(self, path: tuple[str, ...], variables: frozenset[str]) -> str:
+        root, *rest = path
+        if root not in variables:
+            if root == "output":
+                return "'output' exists only in the task's own outputs; use tasks.<id>.output"
+            if root in ("item", "index"):
+                return f"{root!r} exists only inside of a collection"
+            return f"there is no variable {root!r}{hint(root, variables)}"
+        if root == "tasks" and rest:
+            if not self._has_task(rest[0]):
+                return f"there is no task {rest[0]!r} in this workflow{hint(rest[0], self._ids)}"
+            return _field_fault(f"tasks.{rest[0]}", rest[1:], FIELDS["tasks"])
+        return _field_fault(root, rest, FIELDS.get(root, frozenset()))
+
+    def _has_task(self, name: str) -> bool:
+        return name in self._ids or name.startswith(self._prefixes)
+
+
+def all_tasks(scope: Iterable[Placed]) -> Iterator[Placed]:
+    """Go over tasks and the tasks inside of them."""
+    for placed in scope:
+        yield placed
+        yield from all_tasks(placed.members)
+
+
+def _field_fault(owner: str, rest: Sequence[str], fields: frozenset[str]) -> str:
+    if not rest or not fields or rest[0] in fields:
+        return ""
+    return f"{owner} has no {rest[0]!r}{hint(rest[0], fields)}"
+
+
+def _texts(value: Json, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, (*path, index))
+
+
+def _line_column(text: str, offset: int) -> tuple[int, int]:
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)

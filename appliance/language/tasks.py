@@ -1,0 +1,258 @@
+"""Tasks as they are written: read into the model, with the place that each of them came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from appliance.language import later
+from appliance.language.model import Json, Task, Transition
+from appliance.language.options import Options, read_options
+from appliance.language.sections import Section
+
+MAX_NESTING = 20
+
+_SILENT = ("CWD", "file_path", "resource")
+_OWN_KEYS: dict[str, tuple[str, ...]] = {
+    "basic": ("tool",),
+    "router": ("condition", "routes"),
+    "parallel": ("tasks", "strategy", "max_workers"),
+    "collection": (
+        "batch",
+        "filter",
+        "index_var",
+        "item_var",
+        "items",
+        "max_workers",
+        "mode",
+        "strategy",
+        "task",
+        "tasks",
+    ),
+    "composite": ("tasks",),
+    "aggregate": (),
+}
+"""Fields of each type beside the common ones."""
+_FORBIDDEN = {"aggregate": ("sleep", "with")}
+_IDLE = {"composite": ("max_workers", "strategy"), "router": ("default_route",)}
+"""Fields that existing projects have and that change nothing."""
+
+
+class Placed(NamedTuple):
+    """A task and where it stands. `members` are the tasks inside of it; a collection's child is first.
+
+    `partial` says that its type is not known or not available, so that not all of it was read.
+    """
+
+    task: Task
+    section: Section
+    members: tuple[Placed, ...] = ()
+    partial: bool = False
+
+
+class TaskReader:
+    """Reads the tasks of one workflow. *options* are those of project and workflow."""
+
+    def __init__(self, options: Options, schemas: Mapping[str, Json]) -> None:
+        self._options = options
+        self._schemas = schemas
+
+    def scope(self, sections: Iterable[Section], depth: int = 1) -> tuple[Placed, ...]:
+        """Read a list of tasks; those written inside of a router's routes follow at the end."""
+        found: list[Placed] = []
+        lifted: list[Placed] = []
+        for section in sections:
+            placed = self._task(section, depth, lifted)
+            found += [placed] if placed is not None else []
+        return (*found, *lifted)
+
+    def _task(self, section: Section, depth: int, lifted: list[Placed]) -> Placed | None:
+        if depth > MAX_NESTING:
+            section.error(f"tasks are nested more than {MAX_NESTING} deep")
+            return None
+        kind = self._type(section)
+        if kind is None:
+            return Placed(Task(**self._common(section, "basic")), section, partial=True)
+        fields = self._common(section, kind)
+        members: tuple[Placed, ...] = ()
+        if kind == "basic":
+            fields["tool"] = _tool(section)
+        elif kind == "router":
+            fields |= self._router(section, depth, lifted)
+        elif kind == "collection":
+            more, members = self._collection(section, depth)
+            fields |= more
+        elif kind != "aggregate":
+            members = self._group(section, kind, depth)
+            fields |= {"tasks": tuple(member.task for member in members)}
+        if kind == "parallel":
+            fields |= _workers(section)
+        elif kind == "aggregate" and not section.has("outputs"):
+            section.error("an aggregate needs 'outputs'")
+        _finish(section, kind)
+        return Placed(Task(**fields), section, members)
+
+    def _type(self, section: Section) -> str | None:
+        """Return the type of a task, or None once it is noted that it cannot be run."""
+        kind = section.text("type", "basic")
+        if kind in later.TASK_TYPES:
+            section.error(later.not_available(f"task type {kind}"), "type")
+            return None
+        return kind if section.choice("type", _OWN_KEYS, "basic") == kind else None
+
+    def _common(self, section: Section, kind: str) -> dict[str, Any]:
+        own = read_options(section.section("config"))
+        options = self._options.under(own)
+        if section.has("retries"):
+            again = section.whole("retries", 0, 0)
+            options = options.under(Options({"maximum_attempts": again + 1}))
+        timeout = section.seconds("timeout")
+        if timeout == 0:
+            section.error("timeout must be longer than 0", "timeout")
+        # A group or a router makes no call: only its own timeout concerns it.
+        inherited = (options if kind == "basic" else own).timeout
+        transitions = _transitions(section, kind)
+        return {
+            "id": section.needed_text("id"),
+            "type": kind,
+            "with_": section.values("with"),
+            "outputs": section.values("outputs"),
+            **transitions,
+            "final": _final(section, transitions.values()),
+            "sleep": section.seconds("sleep") or 0.0,
+            "timeout": timeout or inherited,
+            "retry": options.policy(),
+            "env": section.strings("env"),
+            "input": section.schema("input", self._schemas),
+            "output": section.schema("output", self._schemas),
+        }
+
+    def _router(self, section: Section, depth: int, lifted: list[Placed]) -> dict[str, Any]:
+        for key in ("condition", "routes"):
+            if not section.has(key):
+                section.error(f"a router needs {key!r}")
+        routes = {}
+        inner = section.section("routes")
+        for result, target in (section.values("routes") or {}).items():
+            assert inner is not None
+            if isinstance(target, dict):
+                routes[result] = self._inline(inner, result, depth, lifted)
+            else:
+                routes[result] = inner.needed_text(result)
+        return {"condition": section.optional_text("condition"), "routes": routes}
+
+    def _inline(self, routes: Section, result: str, depth: int, lifted: list[Placed]) -> str:
+        section = routes.section(result)
+        assert section is not None
+        if not section.has("type"):
+            section.error("'type' is missing: a task inside of a route needs one")
+        more: list[Placed] = []
+        placed = self._task(section, depth + 1, more)
+        lifted += [placed, *more] if placed is not None else more
+        return placed.task.id if placed is not None else ""
+
+    def _group(self, section: Section, kind: str, depth: int) -> tuple[Placed, ...]:
+        members = self.scope(section.sections("tasks"), depth + 1)
+        if kind == "parallel" and not members:
+            section.error("a parallel needs at least one task in 'tasks'")
+        return members
+
+    def _collection(
+        self, section: Section, depth: int
+    ) -> tuple[dict[str, Any], tuple[Placed, ...]]:
+        items, child = section.value("items"), section.section("task")
+        if items is None:
+            section.error("a collection needs 'items'")
+        if child is None:
+            section.error("a collection needs 'task', the task to repeat for each item")
+        repeated = self.scope([child], depth + 1) if child else ()
+        members = (*repeated, *self.scope(section.sections("tasks"), depth + 1))
+        fields = {
+            "items": items,
+            "filter": section.optional_text("filter"),
+            "mode": section.choice("mode", ("parallel", "sequential"), "parallel"),
+            "batch": section.whole("batch", 0, 0),
+            "item_var": _variable(section, "item_var", "item"),
+            "index_var": _variable(section, "index_var", "index"),
+            "task": members[0].task if repeated else None,
+            "tasks": tuple(member.task for member in members[1:]),
+            **_workers(section),
+        }
+        return fields, members if repeated else ()
+
+
+def _tool(section: Section) -> str | None:
+    if isinstance(section.value("tool"), dict):
+        selector = section.section("tool")
+        assert selector is not None
+        name = selector.needed_text("id")
+        selector.finish((), lambda key: f"{key} cannot stand here: only 'id' selects a tool")
+    else:
+        name = section.text("tool")
+    if name.startswith(later.NATIVE_TOOLS):
+        section.error(later.not_available(f"the tool {name}"), "tool")
+        return None
+    if not name and not later.TASK_KEYS & section.keys:
+        section.error("a basic task needs 'tool'")
+    return name or None
+
+
+def _transitions(section: Section, kind: str) -> dict[str, Transition]:
+    found = {key: _transition(section, key) for key in ("on_success", "on_error")}
+    if kind == "router" and found["on_success"].next:
+        section.warn(
+            "on_success has no effect on a router; its routes say what follows", "on_success"
+        )
+        found["on_success"] = Transition()
+    return found
+
+
+def _transition(section: Section, key: str) -> Transition:
+    inner = section.section(key)
+    if inner is None:
+        return Transition()
+    if inner.has("with"):
+        inner.warn(f"{key}.with has no effect; write it on the task that follows", "with")
+    found = Transition(next=inner.optional_text("next") or None)
+    inner.finish(("with",))
+    return found
+
+
+def _final(section: Section, transitions: Iterable[Transition]) -> bool:
+    if section.flag("final") and any(transition.next for transition in transitions):
+        section.warn("final has no effect on a task that something follows", "final")
+        return False
+    return section.flag("final")
+
+
+def _workers(section: Section) -> dict[str, Any]:
+    strategies = ("wait_all", "fail_fast", "best_effort", "race")
+    return {
+        "strategy": section.choice("strategy", strategies, "wait_all"),
+        "max_workers": section.whole("max_workers", 0, 0),
+    }
+
+
+def _variable(section: Section, key: str, default: str) -> str:
+    name = section.text(key, default)
+    if not (name.isascii() and name.isidentifier()):
+        section.error(f"{key} {name!r} is not a name; use letters, digits and _", key)
+    return name
+
+
+def _finish(section: Section, kind: str) -> None:
+    for key in later.TASK_KEYS & section.keys:
+        section.error(later.not_available(f"{key} on a task"), key)
+    for key in _FORBIDDEN.get(kind, ()):
+        if section.has(key):
+            section.error(f"{key} cannot stand on a task of type {kind}", key)
+    idle = _IDLE.get(kind, ())
+    for key in idle:
+        if section.has(key):
+            section.warn(f"{key} has no effect on a task of type {kind}", key)
+    section.finish((*_SILENT, *later.TASK_KEYS, *idle), _explain)
+
+
+def _explain(key: str) -> str:
+    owners = " or ".join(kind for kind, keys in _OWN_KEYS.items() if key in keys)
+    return f"{key} cannot stand here; it belongs to tasks of type {owners}" if owners else ""
