@@ -99,6 +99,7 @@ def _fold(database: Path, previous: Path) -> None:
     try:
         with closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as connection:
             mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+            connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.Error as error:
         code = error.sqlite_errorcode & 0xFF
         if code in _UNREADABLE:
