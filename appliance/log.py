@@ -10,11 +10,11 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from typing import Any
 
 from appliance import clock
+from appliance.lean import without_rich
 
 Event = MutableMapping[str, Any]
 
@@ -29,7 +29,7 @@ _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critica
 
 def configure(level: str = "info", style: str = "auto") -> None:
     """Send all events from *level* on to standard error, in *style* `auto`, `text` or `json`."""
-    with _without_rich():
+    with without_rich():
         import structlog
 
     text = style == "text" or (style == "auto" and sys.stderr.isatty())
@@ -52,19 +52,6 @@ def configure(level: str = "info", style: str = "auto") -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_forget, *shared]))
     logging.basicConfig(level=threshold, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-
-
-@contextmanager
-def _without_rich() -> Iterator[None]:
-    """Keep structlog from importing rich and pygments: a server never uses them, and pays for them."""
-    loaded = sys.modules.get("rich")
-    sys.modules["rich"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules["rich"]
-        if loaded is not None:
-            sys.modules["rich"] = loaded
 
 
 class _Stderr:

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
+from appliance import log
 from appliance.cli.invocation import Invocation
+from appliance.config import check_knowledge
 from appliance.errors import ApplianceError, DeadlineExceeded, Unauthorized, Unavailable
+from appliance.lean import without_rich
 from appliance.store.datadir import DataDirectory, Holder
 
 if TYPE_CHECKING:
@@ -132,6 +135,9 @@ def call(
 
 @asynccontextmanager
 async def _connected(invocation: Invocation, project: Path | None) -> AsyncIterator[Client]:
+    with without_rich():
+        import httpx  # noqa: F401 - here, so that it is imported without rich wherever it is used
+
     settings = invocation.load(project).settings
     data = DataDirectory(settings.data_dir)
     holder = await _holder(data)
@@ -165,13 +171,17 @@ async def _in_process(
 ) -> AsyncIterator[httpx.AsyncClient]:
     import httpx
 
-    from appliance.cli.opening import opened
+    loaded, definition = invocation.project(project)
+    settings = loaded.settings
+    log.configure("warning", settings.log_format)
+    from appliance.operations.appliance import Appliance
     from appliance.server.app import create_app
 
-    loaded, definition = invocation.project(project)
-    async with opened(loaded.settings, definition) as appliance:
-        key = loaded.settings.cli.api_key or data.read_admin_key()
-        if key is None and loaded.settings.server.auth_enabled:
+    check_knowledge(settings, definition.vector_dbs)
+    # Interrupted runs are left to the next server: a command does what it was asked, and ends.
+    async with Appliance.open(settings, definition, resume=False) as appliance:
+        key = settings.cli.api_key or data.read_admin_key()
+        if key is None and settings.server.auth_enabled:
             raise Unauthorized(
                 f'{data.admin_key_path} is missing; make a new one with "auth bootstrap --force".'
             )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from appliance.cli.output import Output
 from appliance.config import registry
@@ -63,7 +64,8 @@ class Invocation:
     def project(self, path: Path | None = None) -> tuple[Loaded, Project]:
         """Return the settings and the project: that of *path*, of this directory, or the sample.
 
-        Raises: InvalidConfiguration, InvalidProject with every problem.
+        Warnings about the project are shown. Raises: InvalidConfiguration, InvalidProject with
+        every problem.
         """
         from appliance.config.loading import PROJECT_FILE
         from appliance.language.loader import load_project
@@ -71,7 +73,16 @@ class Invocation:
         loaded = self.load(path)
         cwd = loaded.settings.cwd
         here = cwd if (cwd / PROJECT_FILE).is_file() else None
-        return loaded, load_project(Path(cwd, path) if path else here, loaded.variables)
+        found = load_project(Path(cwd, path) if path else here, loaded.env)
+        for warning in found.warnings:
+            warn(warning)
+        limits = loaded.settings.runtime
+        runtime = msgspec.structs.replace(
+            found.runtime,
+            timeout=limits.tool_execution_timeout,
+            memory_limit=limits.tool_memory_limit,
+        )
+        return loaded, msgspec.structs.replace(found, env=loaded.env, runtime=runtime)
 
 
 def takes(*paths: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -60,10 +60,7 @@ class Program(LazyGroup):
 
 def _report(error: ApplianceError, *, trace: bool) -> int:
     """Say what went wrong on standard error and return the exit code."""
-    problems = error.details.get("problems") or [
-        f"{flaw['path']}: {flaw['message']}" for flaw in error.details.get("errors") or ()
-    ]
-    for problem in problems:
+    for problem in error.details.get("problems", ()):
         click.echo(problem, err=True)
     click.echo(f"error: {error.message}", err=True)
     if trace:

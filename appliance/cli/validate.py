@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.invocation import PLACE, Invocation, takes, warn
+from appliance.cli.invocation import PLACE, Invocation, takes
 
 
 @click.command()
@@ -21,7 +21,6 @@ def validate(invocation: Invocation, path: Path | None) -> None:
     from appliance.config import check_knowledge
 
     loaded, project = invocation.project(path)
-    for warning in check_knowledge(loaded.settings, project.vector_dbs):
-        warn(warning)
+    check_knowledge(loaded.settings, project.vector_dbs)
     names = ", ".join(sorted(project.workflows))
     click.echo(f"{project.name} is valid: {len(project.workflows)} workflow(s): {names}.")

@@ -37,8 +37,8 @@ class Loaded(msgspec.Struct, frozen=True):
     unused: tuple[str, ...]
     """Names in compozy.yaml that Compozy has and that have no effect here."""
     shown: tuple[Shown, ...]
-    variables: dict[str, str]
-    """The environment on top of the `.env` files: what `.env.X` means in a template."""
+    env: dict[str, str]
+    """What `.env.X` means in a template: the names of the `.env` files, the environment stronger."""
 
 
 def load(
@@ -77,7 +77,7 @@ def load(
         warnings=warnings,
         unused=from_file.unused,
         shown=tuple(_show(setting, given) for setting in registry.SETTINGS),
-        variables=variables,
+        env={name: environ.get(name, value) for name, value in dotenv.items()},
     )
 
 

@@ -68,7 +68,7 @@ class TestPrecedence:
         (tmp_path / ".env").write_text("KEY=here\n")
         loaded = load({}, tmp_path, {}, project=Path("p"))
         assert ("::1", 3) == (loaded.settings.server.host, loaded.settings.server.port)
-        assert "here" == loaded.variables["KEY"]
+        assert "here" == loaded.env["KEY"]
         assert tmp_path / "data" == loaded.settings.data_dir
 
     def test_cwd_flag(self, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ class TestEnvFile:
     def test_forms(self, tmp_path: Path, line: str, value: str) -> None:
         """Quotes, comments and export are understood; a dollar sign is plain text."""
         (tmp_path / ".env").write_text(f"# first\n\n{line}\n")
-        assert value == load({}, tmp_path, {}).variables["X"]
+        assert value == load({}, tmp_path, {}).env["X"]
 
     @pytest.mark.parametrize("line", ["nonsense s3cret", 'X="s3cret', "X='s3cret", "1X=s3cret"])
     def test_wrong_lines(self, tmp_path: Path, line: str) -> None:
@@ -157,6 +157,6 @@ class TestEnvFile:
         assert "cannot be read" in refusal(tmp_path, COMPOZY_ENV_FILE="none")
 
     def test_environment_wins_in_templates(self, tmp_path: Path) -> None:
-        """Templates see .env below the environment."""
+        """Templates see the names of .env with the values of the environment, and no other names."""
         (tmp_path / ".env").write_text("A=1\nB=2\n")
-        assert {"A": "1", "B": "3"} == load({}, tmp_path, {"B": "3"}).variables
+        assert {"A": "1", "B": "3"} == load({}, tmp_path, {"B": "3", "C": "4"}).env
