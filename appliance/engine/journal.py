@@ -52,6 +52,10 @@ class Journal:
             self._schedule(0)
         return changes
 
+    def holds(self, run: Run) -> bool:
+        """Whether *run* has changed since the changes that were stored last."""
+        return run.id in self._pending
+
     def forget(self, run: Run) -> None:
         """Drop changes of *run* that were not stored."""
         self._pending.pop(run.id, None)

@@ -205,7 +205,7 @@ class Engine:
         if not live.started.done():
             live.started.set_result(None)
             self.counts["STARTED"] += run.version == 1
-        if run.ended:
+        if run.ended and not self._journal.holds(run):
             self._retire(live)
 
     def _begin_work(self, live: Live, changes: Changes) -> None:
