@@ -34,7 +34,7 @@ async def appliance(sqlite_settings: DatabaseSettings, tmp_path: Path) -> AsyncI
 
 async def noted(appliance: Any) -> list[tuple[str, str]]:
     page = await list_audit(appliance.db, SYSTEM)
-    return [(entry.action, entry.subject) for entry in reversed(page.items)]
+    return [(str(entry["action"]), str(entry["subject"])) for entry in reversed(page.items)]
 
 
 async def test_life_of_a_backup(appliance: Any) -> None:
