@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.errors import InvalidInput, TooManyRequests, Unauthorized
+from appliance.errors import InvalidInput, TooManyRequests, Unauthorized, Unavailable
 from appliance.operations import passwords
 from appliance.operations.actors import SYSTEM, Actor
 from appliance.operations.audit import list_audit
@@ -124,6 +124,23 @@ async def test_success_starts_the_count_again(identity: Identity) -> None:
         for _ in range(5):
             await fail(identity, ada.email, f"10.0.0.{n}")
         await login(identity, email=ada.email, password=PASSWORD, address=f"10.0.0.{n}")
+
+
+async def test_a_failing_database_slows_nobody(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attempts that could not be decided do not count as guesses."""
+    ada = await member(identity, password=PASSWORD)
+
+    async def unavailable(_work: object) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as broken:
+        broken.setattr(identity, "read", unavailable)
+        for _ in range(10):
+            with pytest.raises(Unavailable):
+                await login(identity, email=ada.email, password=PASSWORD, address=HOME)
+    await login(identity, email=ada.email, password=PASSWORD, address=HOME)
 
 
 async def test_logins_are_on_record(identity: Identity) -> None:

@@ -7,7 +7,7 @@ import math
 import re
 import string
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appliance.operations import tokens
@@ -52,6 +52,7 @@ def test_every_wrong_letter_is_found() -> None:
 
 
 @given(POSITIONS, st.characters())
+@example(10, "\ud800")
 def test_every_wrong_character_is_found(position: int, wrong: str) -> None:
     """Any one character replaced by any character at all is refused, and none is an error."""
     text = KEY[:position] + wrong + KEY[position + 1 :]
