@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
-from appliance import log
+from appliance import atomic, log
 from appliance.cli.invocation import Invocation
 from appliance.config import check_knowledge
 from appliance.errors import ApplianceError, DeadlineExceeded, Unauthorized, Unavailable
@@ -92,12 +92,12 @@ class Client:
         return answer.json()["data"] if answer.content else None
 
     async def download(self, path: str, file: Path) -> None:
-        """Write the bytes at *path* to a new *file*. Raises: what `call` raises; FileExistsError."""
+        """Write the bytes at *path* to *file*, whole or not at all. Raises: what `call` raises."""
         async with self._http.stream("GET", API + path, timeout=None) as answer:
             if answer.is_error:
                 await answer.aread()
                 raise _problem(answer)
-            with file.open("xb") as target:
+            with atomic.create(file) as target:
                 async for piece in answer.aiter_bytes():
                     target.write(piece)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from appliance import atomic
 from appliance.cli.program import called_as
 from appliance.errors import UsageError
 
@@ -42,7 +43,7 @@ def init(path: Path, name: str | None, description: str) -> None:
     for target, text in _texts(chosen, description):
         file = path / target
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        atomic.write(file, text.encode(), mode=0o644)
     place = "" if path == Path() else f" --cwd {shlex.quote(str(path))}"
     click.echo(f"{chosen} is in {path}. Try:")
     click.echo(f"  {called_as()} workflow run main{place} --input name=Ada")
