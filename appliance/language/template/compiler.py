@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from appliance.language.template import functions, parser
-from appliance.language.template.errors import Fault, nearest
+from appliance.language import suggestions
+from appliance.language.template import functions
+from appliance.language.template.errors import Fault
 from appliance.language.template.functions.dates import MEMBERS, METHODS
 from appliance.language.template.functions.signature import Converter, Function
-from appliance.language.template.limits import DEPTH, LENGTH, STEP, Run
+from appliance.language.template.limits import DEPTH, LENGTH, STEP, VALUE, Run
 from appliance.language.template.nodes import (
     Action,
     Block,
@@ -25,6 +26,7 @@ from appliance.language.template.nodes import (
     Text,
     Word,
 )
+from appliance.language.template.parser import MAIN
 from appliance.language.template.values import NO_VALUE, is_list, is_map, kind, show
 
 Expression = Callable[..., Any]
@@ -34,20 +36,37 @@ Step = Callable[[Run, Any], str | None]
 _SHOWN_KEYS = 8
 
 
-class Program:
-    """The closures of all templates in one text, by name, each with its number of slots."""
+class Program(NamedTuple):
+    """The closures of one text. `single` is the pipeline of a text that is one action only.
 
+    `path` tells that this action just follows a path, so what it finds is the caller's own value.
+    """
+
+    main: Step
+    slots: int
+    single: Expression | None
+    path: bool
+
+
+def compile_program(definitions: Mapping[str, Definition]) -> Program:
+    """Compile all templates of one text; raises Fault with the offset of what is wrong."""
+    compiler = _Compiler(definitions)
+    main = definitions[MAIN]
+    nodes = [node for node in main.body if not (isinstance(node, Text) and node.text.isspace())]
+    single, path = None, False
+    if len(nodes) == 1 and isinstance(nodes[0], Action) and not nodes[0].pipe.slots:
+        pipe = nodes[0].pipe
+        single = compiler.paid(pipe)
+        path = len(pipe.commands) == len(pipe.commands[0]) == 1 and isinstance(
+            pipe.commands[0][0], Path
+        )
+    return Program(compiler.steps[MAIN], main.slots, single, path)
+
+
+class _Compiler:
     def __init__(self, definitions: Mapping[str, Definition]) -> None:
         self.definitions = definitions
         self.steps = {name: self.sequence(each.body) for name, each in definitions.items()}
-        self.single = self.only_action(definitions[parser.MAIN].body)
-
-    def only_action(self, body: Iterable[Node]) -> Expression | None:
-        """Return the pipeline of a text that is one action between blanks and prints its value."""
-        nodes = [node for node in body if not (isinstance(node, Text) and node.text.isspace())]
-        if len(nodes) == 1 and isinstance(nodes[0], Action) and not nodes[0].pipe.slots:
-            return self.paid(nodes[0].pipe)
-        return None
 
     # statements
 
@@ -104,7 +123,11 @@ class Program:
         return choose
 
     def loop(self, node: Block) -> Step:
-        pipe, slots, offset = self.paid(node.pipe._replace(slots=())), node.pipe.slots, node.pipe.offset
+        pipe, slots, offset = (
+            self.paid(node.pipe._replace(slots=())),
+            node.pipe.slots,
+            node.pipe.offset,
+        )
         body, otherwise = self.sequence(node.body), self.sequence(node.otherwise)
 
         def repeat(run: Run, dot: Any) -> str | None:
@@ -123,9 +146,8 @@ class Program:
 
     def invoke(self, node: Invoke) -> Step:
         if node.name not in self.definitions:
-            guess = nearest(node.name, [name for name in self.definitions if name])
-            hint = f'; did you mean "{guess}"?' if guess else ""
-            raise Fault(f'there is no template "{node.name}"{hint}', node.offset)
+            hint = suggestions.hint(node.name, filter(None, self.definitions))
+            raise Fault(f"there is no template {node.name!r}{hint}", node.offset)
         pipe = self.paid(node.pipe) if node.pipe else None
         slots = self.definitions[node.name].slots
 
@@ -260,9 +282,7 @@ def _shortcut(wanted: bool, arguments: list[Expression]) -> Expression:
     return choose
 
 
-def _call(
-    word: Word, function: Function, arguments: list[Expression], piped: int
-) -> Expression:
+def _call(word: Word, function: Function, arguments: list[Expression], piped: int) -> Expression:
     try:
         converters: tuple[Converter, ...] = function.converters(len(arguments) + piped)
     except Fault as fault:
@@ -296,7 +316,7 @@ def _pairs(run: Run, value: Any, names: int, offset: int) -> Iterable[tuple[Any,
     if is_list(value):
         return enumerate(value)
     if is_map(value):
-        run.spend(STEP // 10 * len(value))
+        run.spend(VALUE * len(value))
         return ((key, value[key]) for key in sorted(value))
     raise Fault(f"range goes over a list, a map or a whole number, not {kind(value)}", offset)
 
@@ -322,9 +342,9 @@ def _explain(value: Any, path: Path) -> Any:
 
 def _missing(value: Mapping[str, Any], name: str, owner: str, spelled: str) -> str:
     keys = sorted(map(str, value))
-    guess = nearest(name, keys)
-    if guess:
-        return f"{spelled} does not exist; did you mean {owner}.{guess}?"
+    close = suggestions.nearest(name, keys)
+    if close:
+        return f"{spelled} does not exist; did you mean {owner}.{close[0]}?"
     if not keys:
         return f"{spelled} does not exist: {owner or '.'} is empty"
     shown = ", ".join(keys[:_SHOWN_KEYS]) + (", ..." if len(keys) > _SHOWN_KEYS else "")

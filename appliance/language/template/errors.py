@@ -1,8 +1,6 @@
-"""What goes wrong in a template, and the hint that helps to put it right."""
+"""What goes wrong in a template."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from appliance.errors import InvalidInput
 
@@ -35,15 +33,6 @@ class Fault(Exception):  # noqa: N818 - a TemplateError in the making: it does n
         if self.offset < 0:
             return TemplateError(self.message)
         line = source.count("\n", 0, self.offset) + 1
-        column = self.offset - (source.rfind("\n", 0, self.offset) + 1) + 1
+        column = self.offset - source.rfind("\n", 0, self.offset)
         where = f" (template line {line}, column {column})" if "\n" in source.strip() else ""
         return TemplateError(self.message + where, line=line, column=column)
-
-
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice that *name* was probably meant to be."""
-    from difflib import get_close_matches
-
-    by_fold = {str(choice).lower(): str(choice) for choice in choices}
-    found = get_close_matches(name.lower(), by_fold, n=1)
-    return by_fold[found[0]] if found else None

@@ -1,9 +1,10 @@
 """What one render may use up, and the state it carries: output, variables, environment.
 
-Everything is paid from one purse. Running a piece of a template costs `STEP`, touching a value
-`VALUE`, touching a character 1; so a render may do `STEPS` steps, or touch a million values or 64
-million characters. Functions pay for what they read (see `functions.signature`) and before they
-build something larger than that, so no template can take long or fill the memory.
+Everything is paid from one purse. Running a piece of a template costs `STEP`, looking at a list, a
+map or another value `VALUE`, copying an item of a list or map `ITEM`, touching a character 1. So a
+render may do `STEPS` steps, or copy four million items, or touch 64 million characters. Functions
+pay for what they read (see `functions.signature`) and before they build something larger than
+that, so no template can take long or fill the memory.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 from appliance.language.template.errors import Fault
 
 STEPS = 100_000
-STEP, VALUE = 640, 64
+STEP, VALUE, ITEM = 640, 128, 16
 LENGTH = 10 * 1024 * 1024
 """Characters that a text or the output of a render may have."""
 ITEMS = 100_000

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple, NoReturn, cast
 
+from appliance.language import suggestions
 from appliance.language.template import literals
-from appliance.language.template.errors import Fault, nearest
+from appliance.language.template.errors import Fault
 from appliance.language.template.lexer import Token, tokens
 from appliance.language.template.limits import NESTING
 from appliance.language.template.nodes import (
@@ -184,9 +185,9 @@ class _Parser:
         for scope in reversed(self.scopes):
             if token.value in scope:
                 return scope[token.value]
-        guess = nearest(token.value, [name for scope in self.scopes for name in scope])
-        hint = f"did you mean {guess}?" if guess not in (None, "$") else "declare it with :="
-        raise Fault(f"the variable {token.value} is not known; {hint}", token.offset)
+        known = [name for scope in self.scopes for name in scope if name != "$"]
+        hint = suggestions.hint(token.value, known) or "; declare it with :="
+        raise Fault(f"the variable {token.value} is not known{hint}", token.offset)
 
     def declare(self, token: Token) -> int:
         if token.value == "$":
@@ -239,12 +240,12 @@ class _Parser:
         names = []
         while self.peek().kind == "field" and not self.peek().spaced:
             names.append(self.next().value[1:])
+        if names and (isinstance(start, Constant) or token.value == "."):
+            raise Fault(f"{token.value} has no keys", token.offset)
         if isinstance(start, Path):
             path = start._replace(names=(*start.names, *names))
             self.refer(path)
             return path
-        if names and isinstance(start, Constant):
-            raise Fault("a constant has no keys", token.offset)
         shown = start.name if isinstance(start, Word) else "(...)"
         return Path(start, tuple(names), token.offset, shown) if names else start
 

@@ -6,17 +6,18 @@ import re
 from typing import Any
 
 from appliance.language.template.errors import Fault
-from appliance.language.template.limits import WIDTH, Run
+from appliance.language.template.limits import STEP, WIDTH, Run
 from appliance.language.template.values import go_type, is_list, is_map, is_number, show, show_float
 
 _VERB = re.compile(
-    r"%(?P<flags>[-+# 0]*)(?P<width>\*|[0-9]+)?(?:\.(?P<precision>\*|[0-9]*))?"
-    r"(?:\[(?P<index>[0-9]{1,6})\])?(?P<verb>.|$)",
+    r"%(?P<flags>[-+# 0]*)(?P<width>\*|[0-9]{1,6})?(?:\.(?P<precision>\*|[0-9]{0,6}))?"
+    r"(?:\[(?P<index>[0-9]{1,6})\])?(?P<verb>.?)",
     re.DOTALL,
 )
-_ESCAPES = {ord(char): f"\\{name}" for char, name in zip("\a\b\f\n\r\t\v\\", "abfnrtv\\", strict=True)}
-_BASES = {"d": "d", "b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}
-_PREFIXES = {"b": "0b", "o": "0", "O": "0o", "x": "0x", "X": "0X"}
+_ESCAPES = {
+    ord(char): f"\\{name}" for char, name in zip("\a\b\f\n\r\t\v\\", "abfnrtv\\", strict=True)
+}
+_PREFIXES = {"b": "0b", "o": "0", "O": "0o", "x": "0x", "X": "0X", "d": ""}
 
 
 def quoted(text: str, mark: str = '"') -> str:
@@ -61,7 +62,7 @@ def sprintf(run: Run, layout: str, *values: Any) -> str:
             return f"%!{found['verb']}({'BADINDEX' if found['index'] else 'MISSING'})"
         value = arguments.next()
         flags = found["flags"] + ("-" if width and width < 0 else "")
-        shown = _convert(run, found["verb"], flags, precision, value)
+        shown = _converted(run, found["verb"], flags, precision, value)
         return _padded(shown, flags, abs(width or 0), zeros=is_number(value))
 
     shown = _VERB.sub(verb, layout)
@@ -90,7 +91,7 @@ class _Arguments:
     def size(self, spec: str | None) -> int | None:
         if spec is None:
             return None
-        size = (self.next() if self.seek(None) else 0) if spec == "*" else int(spec[:9] or "0")
+        size = (self.next() if self.seek(None) else None) if spec == "*" else int(spec or "0")
         if not isinstance(size, int) or abs(size) > WIDTH:
             raise Fault(f"a width or precision must be a whole number up to {WIDTH}")
         return int(size)
@@ -99,65 +100,57 @@ class _Arguments:
 def _padded(shown: str, flags: str, width: int, *, zeros: bool) -> str:
     if "-" in flags:
         return shown.ljust(width)
-    if "0" in flags and zeros and shown[-1:] not in "fN":
+    if "0" in flags and zeros:
         sign = shown[:1] if shown[:1] in ("+", "-", " ") else ""
         return sign + shown[len(sign) :].rjust(width - len(sign), "0")
     return shown.rjust(width)
 
 
-def _convert(run: Run, verb: str, flags: str, precision: int | None, value: Any) -> str:
-    if verb == "v":
-        if "#" in flags:
-            return quoted(value) if isinstance(value, str) else show(value, run)
-        return _signed(show(value, run), flags, value)
+def _converted(run: Run, verb: str, flags: str, precision: int | None, value: Any) -> str:
+    """Return *value* as *verb* asks for it; lists and maps pass the verb on to what they hold."""
     if verb == "T":
         return go_type(value)
-    if (is_list(value) or is_map(value)) and verb in "sdxXqfegt":
-        return _nested(run, verb, flags, precision, value)
-    shown = None
-    if isinstance(value, bool):
-        shown = show(value, run) if verb == "t" else None
-    elif isinstance(value, int):
-        shown = _integer(verb, flags, precision, value)
-    elif isinstance(value, float):
-        shown = _float(verb, precision, value)
-    elif isinstance(value, str):
-        shown = _text(run, verb, flags, precision, value)
-    elif value is not None and verb == "s":
-        shown = show(value, run)
+    if verb != "v" and (is_list(value) or is_map(value)):
+        run.spend(STEP)
+        parts = [_converted(run, verb, flags, precision, item) for item in value]
+        if is_list(value):
+            return f"[{' '.join(parts)}]"
+        values = [_converted(run, verb, flags, precision, value[key]) for key in value]
+        pairs = sorted(zip(parts, values, strict=True))
+        return f"map[{' '.join(f'{key}:{item}' for key, item in pairs)}]"
+    shown = _shown(run, verb, flags, precision, value)
     if shown is None:
         what = "<nil>" if value is None else f"{go_type(value)}={show(value, run)}"
         return f"%!{verb}({what})"
-    return _signed(shown, flags, value)
-
-
-def _signed(shown: str, flags: str, value: Any) -> str:
-    if is_number(value) and shown[:1] not in ("-", "+", "'", "U"):
+    if is_number(value) and verb not in "cqU" and not shown.startswith(("-", "+")):
         return ("+" if "+" in flags else " " if " " in flags else "") + shown
     return shown
 
 
-def _nested(run: Run, verb: str, flags: str, precision: int | None, value: Any) -> str:
-    run.spend(640)
-    if is_map(value):
-        pairs = [
-            f"{_convert(run, verb, flags, precision, key)}:"
-            f"{_convert(run, verb, flags, precision, value[key])}"
-            for key in sorted(value)
-        ]
-        return "map[" + " ".join(pairs) + "]"
-    return "[" + " ".join([_convert(run, verb, flags, precision, item) for item in value]) + "]"
+def _shown(run: Run, verb: str, flags: str, precision: int | None, value: Any) -> str | None:
+    """Return *value* in the form of *verb*, or None when they do not fit."""
+    if verb == "v":
+        return quoted(value) if "#" in flags and isinstance(value, str) else show(value, run)
+    if isinstance(value, bool):
+        return show(value, run) if verb == "t" else None
+    if isinstance(value, int):
+        return _integer(verb, flags, precision or 0, value)
+    if isinstance(value, float):
+        return _float(verb, precision, value)
+    if isinstance(value, str):
+        return _text(run, verb, flags, value[:precision] if verb in "sq" else value)
+    return show(value, run) if value is not None and verb == "s" else None
 
 
-def _integer(verb: str, flags: str, precision: int | None, value: int) -> str | None:
+def _integer(verb: str, flags: str, precision: int, value: int) -> str | None:
     if verb in "cqU":
-        if not 0 <= value < 0x110000 or 0xD800 <= value < 0xE000:
-            value = 0xFFFD
-        return {"c": chr(value), "q": quoted(chr(value), "'")}.get(verb, f"U+{value:04X}")
-    if verb not in _BASES:
+        known = 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000
+        char = chr(value) if known else "\ufffd"
+        return {"c": char, "q": quoted(char, "'")}.get(verb, f"U+{value:04X}")
+    if verb not in _PREFIXES:
         return None
-    prefix = _PREFIXES.get(verb, "") if "#" in flags or verb == "O" else ""
-    digits = format(abs(value), _BASES[verb]).rjust(precision or 0, "0")
+    prefix = _PREFIXES[verb] if "#" in flags or verb == "O" else ""
+    digits = format(abs(value), verb.replace("O", "o")).rjust(precision, "0")
     return ("-" if value < 0 else "") + prefix + digits
 
 
@@ -165,19 +158,16 @@ def _float(verb: str, precision: int | None, value: float) -> str | None:
     if verb not in "eEfFgG":
         return None
     if verb in "gG" and precision is None:
-        shown = show_float(value)
-        return shown.upper() if verb == "G" else shown
+        return show_float(value) if verb == "g" else show_float(value).upper()
     return format(value, f".{6 if precision is None else precision}{verb}")
 
 
-def _text(run: Run, verb: str, flags: str, precision: int | None, value: str) -> str | None:
+def _text(run: Run, verb: str, flags: str, value: str) -> str | None:
     run.spend(len(value))
-    cut = value[:precision]
-    if verb == "s":
-        return cut
-    if verb == "q":
-        return f"`{cut}`" if "#" in flags and "`" not in cut else quoted(cut)
     if verb in "xX":
-        shown = value.encode("utf-8", "surrogatepass").hex(*(" ",) * (" " in flags))
+        data = value.encode("utf-8", "surrogatepass")
+        shown = data.hex(" ") if " " in flags else data.hex()
         return shown.upper() if verb == "X" else shown
-    return None
+    if verb == "q":
+        return f"`{value}`" if "#" in flags and "`" not in value else quoted(value)
+    return value if verb == "s" else None

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from appliance.language.model import Json
-from appliance.language.template.compiler import Program
+from appliance.language.template.compiler import Program, compile_program
 from appliance.language.template.errors import Fault, TemplateError
 from appliance.language.template.limits import SOURCE, Environment, Run
-from appliance.language.template.nodes import Action, Path
-from appliance.language.template.parser import MAIN, Parsed, parse
+from appliance.language.template.parser import parse
 from appliance.language.template.values import plain
 
 _SAFE = 2**53 - 1
@@ -26,18 +25,17 @@ class Template:
     protocols only.
     """
 
-    __slots__ = ("_path", "_program", "_slots", "references", "source")
+    __slots__ = ("_program", "references", "source")
 
-    def __init__(self, source: str, parsed: Parsed) -> None:
-        self.source = source
-        self.references = parsed.references
-        self._program = Program(parsed.definitions)
-        self._slots = parsed.definitions[MAIN].slots
-        self._path = self._program.single is not None and _is_path(parsed)
+    def __init__(
+        self, source: str, program: Program, references: frozenset[tuple[str, ...]]
+    ) -> None:
+        self.source, self.references = source, references
+        self._program = program
 
     def text(self, variables: Mapping[str, Any], env: Environment) -> str:
         """Render to text."""
-        return self._guarded(self._text, variables, env)
+        return str(self._guarded(self._text, variables, env))
 
     def value(self, variables: Mapping[str, Any], env: Environment) -> Json:
         """Render to a JSON value.
@@ -49,7 +47,7 @@ class Template:
         return self._guarded(self._value, variables, env)
 
     def _text(self, run: Run, variables: Mapping[str, Any]) -> str:
-        self._program.steps[MAIN](run, variables)
+        self._program.main(run, variables)
         return "".join(run.parts)
 
     def _value(self, run: Run, variables: Mapping[str, Any]) -> Json:
@@ -58,14 +56,14 @@ class Template:
             return _structured(self._text(run, variables))
         value = single(run, variables)
         if isinstance(value, str):
-            return value if self._path else _structured(value)
+            return value if self._program.path else _structured(value)
         return plain(value, run)
 
     def _guarded(
         self, render: Callable[[Run, Any], Any], variables: Mapping[str, Any], env: Environment
     ) -> Any:
         try:
-            return render(Run(env, variables, self._slots), variables)
+            return render(Run(env, variables, self._program.slots), variables)
         except Fault as fault:
             raise fault.placed(self.source) from None
         except RecursionError:
@@ -74,18 +72,13 @@ class Template:
 
 def compile_text(text: str) -> Template:
     """Compile *text*; raises TemplateError with line and column of what is wrong."""
+    if len(text) > SOURCE:
+        raise TemplateError(f"the template is longer than {SOURCE} characters")
     try:
-        if len(text) > SOURCE:
-            raise Fault(f"the template is longer than {SOURCE} characters")
-        return Template(text, parse(text))
+        parsed = parse(text)
+        return Template(text, compile_program(parsed.definitions), parsed.references)
     except Fault as fault:
         raise fault.placed(text) from None
-
-
-def _is_path(parsed: Parsed) -> bool:
-    actions = [node for node in parsed.definitions[MAIN].body if isinstance(node, Action)]
-    commands = actions[0].pipe.commands
-    return len(commands) == 1 and len(commands[0]) == 1 and isinstance(commands[0][0], Path)
 
 
 def _structured(text: str) -> Json:
@@ -99,7 +92,7 @@ def _structured(text: str) -> Json:
 
 
 def _whole(digits: str) -> int | str:
-    value = int(digits) if len(digits) < _DIGITS else _SAFE + 1
+    value = int(digits) if len(digits) <= _DIGITS else _SAFE + 1
     return value if abs(value) <= _SAFE else digits
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from appliance.language.template import layouts
 from appliance.language.template.errors import Fault
-from appliance.language.template.limits import VALUE, Run
+from appliance.language.template.limits import ITEM, VALUE, Run
 
 NO_VALUE = "<no value>"
 _KINDS = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "text"}
+_SCALARS = {type(None), bool, int, float}
 _GO_TYPES = {type(None): "<nil>", bool: "bool", int: "int", float: "float64", str: "string"}
 
 
@@ -61,15 +62,16 @@ def show(value: Any, run: Run, missing: str = "<nil>") -> str:
         return missing
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, float):
         return show_float(value)
     if isinstance(value, datetime):
         return layouts.write(layouts.GO_TEXT, value)
+    run.spend(ITEM * len(value))
     if is_map(value):
-        return "map[" + " ".join(f"{k}:{show(value[k], run)}" for k in sorted(value)) + "]"
-    if is_list(value):
-        return "[" + " ".join([show(item, run) for item in value]) + "]"
-    return str(value)
+        return "map[" + " ".join([f"{k}:{show(value[k], run)}" for k in sorted(value)]) + "]"
+    return "[" + " ".join([show(item, run) for item in value]) + "]"
 
 
 def show_float(value: float) -> str:
@@ -86,18 +88,22 @@ def show_float(value: float) -> str:
 
 def plain(value: Any, run: Run) -> Any:
     """Return a copy of *value* made of nothing but dict, list, str, int, float, bool and None."""
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, str):
         run.spend(len(value))
-        return value
-    run.spend(VALUE)
-    if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, datetime):
         return layouts.write(layouts.RFC3339, value)
     if is_map(value):
-        return {str(key): plain(item, run) for key, item in value.items()}
+        run.spend(VALUE + ITEM * len(value))
+        return {
+            str(key): item if type(item) in _SCALARS else plain(item, run)
+            for key, item in value.items()
+        }
     if is_list(value):
-        return [plain(item, run) for item in value]
+        run.spend(VALUE + ITEM * len(value))
+        return [item if type(item) in _SCALARS else plain(item, run) for item in value]
     raise Fault(f"a value of type {type(value).__name__} is not JSON")
 
 

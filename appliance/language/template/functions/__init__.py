@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.language.template.errors import Fault, nearest
+from appliance.language import suggestions
+from appliance.language.template.errors import Fault
 from appliance.language.template.functions import (
     basics,
     dates,
@@ -12,7 +13,6 @@ from appliance.language.template.functions import (
     numbers,
     patterns,
     texts,
-    versions,
 )
 from appliance.language.template.functions.signature import Function
 
@@ -28,12 +28,12 @@ FUNCTIONS: dict[str, Function] = {
     **dates.TABLE,
     **encodings.TABLE,
     **patterns.TABLE,
-    **versions.TABLE,
 }
-_LEFT_OUT = frozenset(
-    "bcrypt buildCustomCert call decryptAES derivePassword encryptAES env expandenv genCA "
+_LEFT_OUT = (
+    " bcrypt buildCustomCert call decryptAES derivePassword encryptAES env expandenv genCA "
     "genCAWithKey genPrivateKey genSelfSignedCert genSelfSignedCertWithKey genSignedCert "
-    "genSignedCertWithKey getHostByName hello htpasswd osBase osClean osDir osExt osIsAbs".split()
+    "genSignedCertWithKey getHostByName hello htpasswd osBase osClean osDir osExt osIsAbs "
+    "semver semverCompare "
 )
 
 
@@ -42,10 +42,10 @@ def find(name: str) -> Function:
     function = FUNCTIONS.get(name)
     if function:
         return function
-    if name in _LEFT_OUT:
+    if f" {name} " in _LEFT_OUT:
         raise Fault(
-            f"the function {name} is left out on purpose: a template reaches no program, "
-            "file, environment, network or key"
+            f"the function {name!r} is left out on purpose: a template reaches no program, file, "
+            "environment, network or key"
         )
-    guess = nearest(name, (*FUNCTIONS, *SHORT_CIRCUIT))
-    raise Fault(f'unknown function "{name}"' + (f'; did you mean "{guess}"?' if guess else ""))
+    hint = suggestions.hint(name, (*FUNCTIONS, *SHORT_CIRCUIT))
+    raise Fault(f"there is no function {name!r}{hint}")

@@ -16,7 +16,7 @@ from appliance.language.template.functions.signature import (
     printed,
     text,
 )
-from appliance.language.template.limits import Run
+from appliance.language.template.limits import ITEM, Run
 from appliance.language.template.values import go_type, is_list, is_map, is_number, kind, same
 
 _GO_KINDS = {"<nil>": "invalid", "time.Time": "struct"}
@@ -74,7 +74,7 @@ def slice_(run: Run, value: Any, *bounds: int) -> Any:
     start, end = (*bounds, *(0, len(value))[len(bounds) :])
     if not 0 <= start <= end <= len(value):
         raise Fault(f"{start}:{end} is outside of a length of {len(value)}")
-    run.spend((end - start) * 8)
+    run.spend((end - start) * ITEM)
     return value[start:end] if isinstance(value, str) else list(value[start:end])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from appliance.language.template import layouts
 from appliance.language.template.errors import Fault
 from appliance.language.template.functions.signature import anything, f, real, text
-from appliance.language.template.limits import Run
+from appliance.language.template.limits import ITEM, Run
 from appliance.language.template.values import kind
 
 _PART = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)"
@@ -38,7 +38,8 @@ def _moment(_run: Run, value: Any) -> datetime:
 
 def _layout(run: Run, value: Any) -> str:
     if len(text(run, value)) > 1000:
-        raise Fault("the layout is too long")
+        raise Fault("the layout is longer than 1000 characters")
+    run.spend(ITEM * 2 * len(value))
     return str(value)
 
 
@@ -48,7 +49,9 @@ def _zone(name: str) -> tzinfo:
     try:
         return UTC if name in ("", "UTC", "Local") else ZoneInfo(name)
     except (LookupError, ValueError, OSError):
-        raise Fault(f'the time zone "{name[:60]}" is not known; write one like Europe/Lisbon') from None
+        raise Fault(
+            f'the time zone "{name[:60]}" is not known; write one like Europe/Lisbon'
+        ) from None
 
 
 def _in_zone(layout: str, moment: datetime, zone: str) -> str:

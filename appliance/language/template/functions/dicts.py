@@ -11,6 +11,7 @@ from appliance.language.template.functions.signature import (
     lookup,
     mapping,
     text,
+    with_must,
 )
 from appliance.language.template.limits import VALUE, Run
 from appliance.language.template.values import is_list, is_map, kind
@@ -92,8 +93,7 @@ _ORDINARY = {
     "deepCopy": f(_copy, anything, run=True),
 }
 TABLE = {
-    **_ORDINARY,
-    **{f"must{name[0].upper()}{name[1:]}": function for name, function in _ORDINARY.items()},
+    **with_must(_ORDINARY),
     "dict": f(_dict, rest=anything),
     "get": f(lambda source, key: source.get(key, ""), lookup, text),
     "set": f(_set, lookup, text, anything, run=True),

@@ -23,6 +23,7 @@ from appliance.language.template.functions.signature import (
     number,
     scanned,
     text,
+    with_must,
 )
 from appliance.language.template.limits import Run
 from appliance.language.template.printing import sprint
@@ -125,25 +126,17 @@ def _printed(escape: Any) -> Function:
 def _parse_url(address: str) -> Own:
     parts = urlsplit(address)
     user, _, host = parts.netloc.rpartition("@")
+    names = {"userinfo": user, "host": host, "hostname": parts.hostname or "", "opaque": ""}
     return Own(
-        scheme=parts.scheme,
-        userinfo=user,
-        host=host,
-        hostname=parts.hostname or "",
-        path=parts.path,
-        query=parts.query,
-        fragment=parts.fragment,
-        opaque="",
+        names | {name: getattr(parts, name) for name in ("scheme", "path", "query", "fragment")}
     )
 
 
 def _join_url(parts: Any) -> str:
-    names = ("scheme", "userinfo", "host", "path", "query", "fragment")
-    values = [parts.get(name) or "" for name in names]
-    if not all(isinstance(value, str) for value in values):
-        raise Fault("every part of an address must be text")
-    scheme, user, host, path, query, fragment = values
-    return urlunsplit((scheme, f"{user}@{host}" if user else host, path, query, fragment))
+    names = ("scheme", "host", "path", "query", "fragment", "userinfo")
+    *values, user = (str(parts.get(name) or "") for name in names)
+    values[1] = f"{user}@{values[1]}" if user else values[1]
+    return urlunsplit(values)
 
 
 _HTML, _SCRIPT = _printed(_html), _printed(_script)
@@ -153,8 +146,7 @@ _JSON = {
     "toPrettyJson": _encoder(indent=2),
 }
 TABLE = {
-    **_JSON,
-    **{f"must{name[0].upper()}{name[1:]}": function for name, function in _JSON.items()},
+    **with_must(_JSON),
     "fromJson": f(_decode_or_empty, text),
     "mustFromJson": f(_decode, text),
     "b64enc": f(lambda s: base64.b64encode(s.encode()).decode(), text),

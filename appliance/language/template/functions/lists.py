@@ -10,6 +10,7 @@ from appliance.language.template.functions.signature import (
     f,
     items,
     number,
+    with_must,
 )
 from appliance.language.template.limits import Run
 from appliance.language.template.values import is_list, kind, same
@@ -62,8 +63,7 @@ _ORDINARY = {
     "chunk": f(_chunks, number, items),
 }
 TABLE = {
-    **_ORDINARY,
-    **{f"must{name[0].upper()}{name[1:]}": function for name, function in _ORDINARY.items()},
+    **with_must(_ORDINARY),
     "list": f(lambda *values: list(values), rest=anything),
     "tuple": f(lambda *values: list(values), rest=anything),
     "concat": f(lambda *lists: [value for values in lists for value in values], rest=items),

@@ -15,7 +15,6 @@ from appliance.language.template.functions.signature import (
     bounded,
     f,
     finite,
-    number,
     real,
     text,
     whole,

@@ -6,16 +6,19 @@ import re
 from itertools import islice
 from typing import Any
 
-from appliance.language.template.functions.signature import f, number, scanned, text
-from appliance.language.template.limits import VALUE, Run
-from appliance.language.template.regex import Regex, compile_pattern
+from appliance.language.template.functions.signature import f, number, scanned, text, with_must
+from appliance.language.template.limits import ITEM, VALUE, Run
+from appliance.language.template.pattern import compile_pattern
+from appliance.language.template.regex import Regex
 
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 
 def _pattern(run: Run, value: Any) -> Regex:
-    return compile_pattern(text(run, value))
+    pattern = compile_pattern(text(run, value))
+    run.spend(VALUE * len(value) + ITEM * len(pattern.code))
+    return pattern
 
 
 def _find(run: Run, pattern: Regex, source: str) -> str:
@@ -51,7 +54,8 @@ def _replace_literal(run: Run, pattern: Regex, source: str, new: str) -> str:
 
 
 def _put(run: Run, pattern: Regex, source: str, new: Any) -> str:
-    parts, at = [], 0
+    parts: list[str] = []
+    at = 0
     for found in pattern.matches(source, run):
         parts += [source[at : found[0]], new(found)]
         run.build(len(parts[-1]) + VALUE)
@@ -64,7 +68,8 @@ def _split(run: Run, pattern: Regex, source: str, count: int) -> list[str]:
         return []
     if not source:
         return [""]
-    parts, begin, end = [], 0, 0
+    parts: list[str] = []
+    begin = end = 0
     for found in pattern.matches(source, run):
         if len(parts) == count - 1:
             break
@@ -86,7 +91,6 @@ _ORDINARY = {
     "regexSplit": f(_split, _pattern, scanned, number, run=True),
 }
 TABLE = {
-    **_ORDINARY,
-    **{f"must{name[0].upper()}{name[1:]}": function for name, function in _ORDINARY.items()},
+    **with_must(_ORDINARY),
     "regexQuoteMeta": f(lambda s: _SPECIAL.sub(r"\\\1", s), scanned),
 }

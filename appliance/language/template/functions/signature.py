@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from appliance.language.template.errors import Fault
-from appliance.language.template.limits import Run
+from appliance.language.template.limits import ITEM, Run
 from appliance.language.template.literals import INT64
 from appliance.language.template.values import is_list, is_map, kind, show
 
 Converter = Callable[[Run, Any], Any]
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
-_COPY, _SCAN = 8, 15
-"""Units of an item of a list or map that C code reads, and of a character that Python reads."""
+_SCAN = 15
+"""Units of a character that Python reads rather than C."""
 
 
 class Function(NamedTuple):
@@ -37,7 +37,9 @@ class Function(NamedTuple):
             wanted = str(least) if least == most and not self.rest else f"{least} to {most}"
             wanted = f"at least {least}" if self.rest else wanted
             raise Fault(f"takes {wanted} arguments, not {count}")
-        return self.takes[:count] + (self.rest,) * (count - most) if self.rest else self.takes[:count]
+        return (
+            self.takes[:count] + (self.rest,) * (count - most) if self.rest else self.takes[:count]
+        )
 
 
 def f(
@@ -49,6 +51,11 @@ def f(
 ) -> Function:
     """Write one row of a function table."""
     return Function(call, takes, rest, optional, run)
+
+
+def with_must(table: dict[str, Function]) -> dict[str, Function]:
+    """Return *table* with every function under its `must...` name too: here they always fail loudly."""
+    return table | {f"must{name[0].upper()}{name[1:]}": each for name, each in table.items()}
 
 
 def anything(_run: Run, value: Any) -> Any:
@@ -88,13 +95,13 @@ def items(run: Run, value: Any) -> Any:
         return []
     if not is_list(value):
         raise Fault(f"needs a list, not {kind(value)}")
-    run.spend(len(value) * _COPY)
+    run.spend(len(value) * ITEM)
     return value
 
 
 def mapping(run: Run, value: Any) -> Any:
     """Accept a map that will be read from end to end."""
-    run.spend(len(lookup(run, value)) * _COPY)
+    run.spend(len(lookup(run, value)) * ITEM)
     return value
 
 

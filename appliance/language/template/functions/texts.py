@@ -95,6 +95,7 @@ def _camel(source: str) -> str:
 
 
 def _shuffle(run: Run, source: str) -> str:
+    run.spend(VALUE * len(source))
     return "".join(run.environment.random.sample(source, len(source)))
 
 
