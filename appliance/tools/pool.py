@@ -193,6 +193,10 @@ class ToolPool:
         if self._retirement is None and len(self._idle) > WARM:
             self._retirement = self._loop.call_later(IDLE_LIMIT, self._retire_idle)
 
+    def _forget_killed(self) -> None:
+        while self._waiting and not self._waiting[0].open:
+            self._waiting.popleft()
+
     def _refuse_waiting(self, failure: ToolFailure) -> None:
         for call in self._waiting:
             self._loop.call_soon(call.finish, failure)
@@ -202,10 +206,13 @@ class ToolPool:
 
     def _attend(self) -> None:
         """See to it that something will serve the calls that wait."""
+        self._forget_killed()
         if not self._waiting:
             return
         if self._closed:
             self._refuse_waiting(unavailable("the server is stopping"))
+        elif self._runtime.entrypoint is None:
+            self._refuse_waiting(unavailable(NO_ENTRYPOINT, retryable=False))
         elif self._nursery is None:
             self._hatch()
         elif self._nursery.ready and not self._workers:
@@ -216,8 +223,7 @@ class ToolPool:
     def _grow(self) -> None:
         """Fork more workers where waiting for the present ones takes too long."""
         self._growth = None
-        while self._waiting and not self._waiting[0].open:
-            self._waiting.popleft()
+        self._forget_killed()
         if self._nursery is None or not self._nursery.ready or not self._waiting:
             return
         now = self._loop.time()

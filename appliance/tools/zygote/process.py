@@ -40,7 +40,7 @@ class Zygote:
     def run(self) -> socket.socket | None:
         """Obey until the server is gone. Like fork, this returns in each worker as well.
 
-        Returns the worker's connection, or None in the zygote when everything it forked is killed.
+        Returns the worker's connection, or None in the zygote when everything it forked is gone.
         """
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
@@ -56,10 +56,15 @@ class Zygote:
                     if connection is not None:
                         return connection
         except ConnectionError:
-            for pid in self._alive | self._dead:
-                with contextlib.suppress(OSError):
-                    os.killpg(pid, signal.SIGKILL)
+            self._end_all()
             return None
+
+    def _end_all(self) -> None:
+        for pid in self._alive | self._dead:
+            with contextlib.suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+        for pid in self._alive | self._dead:
+            os.waitpid(pid, 0)
 
     def _obey(self) -> socket.socket | None:
         packet, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
