@@ -38,6 +38,7 @@ class Result(NamedTuple):
     p50_ms: float
     p99_ms: float
     bytes_per_step: float
+    cpu_us_per_step: float
 
 
 async def load(
@@ -68,11 +69,12 @@ async def measure(appliance: Appliance, workflow: str, in_flight: int, seconds: 
         await engine.wait(exec_id, 30)
 
     await load(run, in_flight=in_flight, seconds=min(1.0, seconds))
-    written = written_bytes()
+    written, cpu = written_bytes(), time.process_time()
     times, took = await load(run, in_flight=in_flight, seconds=seconds)
-    per_step = (written_bytes() - written) / (len(times) * steps)
+    done = len(times) * steps
+    per_step, cpu_us = (written_bytes() - written) / done, (time.process_time() - cpu) / done * 1e6
     quantiles = statistics.quantiles(times, n=100)
-    return Result(len(times) / took, quantiles[49] * 1000, quantiles[98] * 1000, per_step)
+    return Result(len(times) / took, quantiles[49] * 1000, quantiles[98] * 1000, per_step, cpu_us)
 
 
 def written_bytes() -> int:
@@ -112,7 +114,8 @@ async def bench(settings: Settings, seconds: float, flushes: float) -> None:
                     f"{result.runs_per_s:9.0f} {result.runs_per_s * steps:9.0f} "
                     f"{result.runs_per_s * steps / flushes:7.2f} "
                     f"{result.p50_ms:8.2f} {result.p99_ms:8.2f} "
-                    f"{result.p50_ms / steps:9.2f} {result.bytes_per_step / 1024:9.1f}",
+                    f"{result.p50_ms / steps:9.2f} {result.bytes_per_step / 1024:9.1f} "
+                    f"{result.cpu_us_per_step:8.0f}",
                     flush=True,
                 )
 
@@ -130,7 +133,7 @@ def main() -> None:
         print(f"disk: {flushes:.0f} fdatasync/s of 4 KiB")
         print(
             "database  flow in_flight    runs/s   steps/s  x disk   p50_ms   p99_ms "
-            "ms/step  KiB/step"
+            "ms/step  KiB/step  cpu_us"
         )
         databases = [DatabaseSettings(driver="sqlite", path=str(home / "data" / "app.db"))]
         if options.postgres:

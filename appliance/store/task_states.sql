@@ -1,19 +1,44 @@
--- name: insert_task_state
--- Begins a task of a run.
+-- name: insert_task_states
+-- Begins tasks. One statement takes all rows: the writer asks for the interpreter once.
 INSERT INTO task_states (
-    workflow_exec_id, seq, task_id, execution_type, status, parent_seq, position, attempt, retries,
-    wake_at, input, output, error, version, created_at, updated_at
-) VALUES (
-    :workflow_exec_id, :seq, :task_id, :execution_type, :status, :parent_seq, :position, :attempt,
-    :retries, :wake_at, :input, :output, :error, 1, :created_at, :updated_at
-);
+    workflow_exec_id, seq, task_id, execution_type, status, parent_seq, position, attempt,
+    retries, wake_at, input, output, error, created_at, updated_at, version
+)
+SELECT
+    fresh.value ->> 'workflow_exec_id',
+    CAST(fresh.value ->> 'seq' AS bigint),
+    fresh.value ->> 'task_id',
+    fresh.value ->> 'execution_type',
+    fresh.value ->> 'status',
+    CAST(fresh.value ->> 'parent_seq' AS bigint),
+    CAST(fresh.value ->> 'position' AS bigint),
+    CAST(fresh.value ->> 'attempt' AS bigint),
+    CAST(fresh.value ->> 'retries' AS bigint),
+    CAST(fresh.value ->> 'wake_at' AS bigint),
+    fresh.value ->> 'input',
+    fresh.value ->> 'output',
+    fresh.value ->> 'error',
+    CAST(fresh.value ->> 'created_at' AS bigint),
+    CAST(fresh.value ->> 'updated_at' AS bigint),
+    1
+FROM json_each(:rows) AS fresh;
 
--- name: update_task_state
--- Moves a task on, unless somebody else did so since it was read.
+-- name: update_task_states
+-- Moves tasks on, but for those that somebody else moved since they were read.
 UPDATE task_states
-SET status = :status, attempt = :attempt, retries = :retries, wake_at = :wake_at, input = :input,
-    output = :output, error = :error, version = :version + 1, updated_at = :updated_at
-WHERE workflow_exec_id = :workflow_exec_id AND seq = :seq AND version = :version;
+SET status = fresh.value ->> 'status',
+    attempt = CAST(fresh.value ->> 'attempt' AS bigint),
+    retries = CAST(fresh.value ->> 'retries' AS bigint),
+    wake_at = CAST(fresh.value ->> 'wake_at' AS bigint),
+    input = fresh.value ->> 'input',
+    output = fresh.value ->> 'output',
+    error = fresh.value ->> 'error',
+    updated_at = CAST(fresh.value ->> 'updated_at' AS bigint),
+    version = task_states.version + 1
+FROM json_each(:rows) AS fresh
+WHERE task_states.workflow_exec_id = fresh.value ->> 'workflow_exec_id'
+    AND task_states.seq = CAST(fresh.value ->> 'seq' AS bigint)
+    AND task_states.version = CAST(fresh.value ->> 'version' AS bigint);
 
 -- name: list_task_states
 -- Every task of a run, in the order they began.

@@ -8,22 +8,40 @@ ON CONFLICT (hash) DO NOTHING;
 -- The text of a definition that a run is pinned to.
 SELECT source FROM definitions WHERE hash = :hash;
 
--- name: insert_workflow_state
--- Begins a run.
+-- name: insert_workflow_states
+-- Begins runs.
 INSERT INTO workflow_states (
-    workflow_exec_id, workflow_id, definition_hash, status, input, output, error,
-    started_by, idempotency_key, recoveries, version, created_at, updated_at
-) VALUES (
-    :workflow_exec_id, :workflow_id, :definition_hash, :status, :input, :output, :error,
-    :started_by, :idempotency_key, :recoveries, 1, :created_at, :updated_at
-);
+    workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
+    idempotency_key, recoveries, created_at, updated_at, version
+)
+SELECT
+    fresh.value ->> 'workflow_exec_id',
+    fresh.value ->> 'workflow_id',
+    fresh.value ->> 'definition_hash',
+    fresh.value ->> 'status',
+    fresh.value ->> 'input',
+    fresh.value ->> 'output',
+    fresh.value ->> 'error',
+    fresh.value ->> 'started_by',
+    fresh.value ->> 'idempotency_key',
+    CAST(fresh.value ->> 'recoveries' AS bigint),
+    CAST(fresh.value ->> 'created_at' AS bigint),
+    CAST(fresh.value ->> 'updated_at' AS bigint),
+    1
+FROM json_each(:rows) AS fresh;
 
--- name: update_workflow_state
--- Moves a run on, unless somebody else did so since it was read.
+-- name: update_workflow_states
+-- Moves runs on, but for those that somebody else moved since they were read.
 UPDATE workflow_states
-SET status = :status, output = :output, error = :error, recoveries = :recoveries,
-    version = :version + 1, updated_at = :updated_at
-WHERE workflow_exec_id = :workflow_exec_id AND version = :version;
+SET status = fresh.value ->> 'status',
+    output = fresh.value ->> 'output',
+    error = fresh.value ->> 'error',
+    recoveries = CAST(fresh.value ->> 'recoveries' AS bigint),
+    updated_at = CAST(fresh.value ->> 'updated_at' AS bigint),
+    version = workflow_states.version + 1
+FROM json_each(:rows) AS fresh
+WHERE workflow_states.workflow_exec_id = fresh.value ->> 'workflow_exec_id'
+    AND workflow_states.version = CAST(fresh.value ->> 'version' AS bigint);
 
 -- name: get_workflow_state
 -- One run.
