@@ -16,16 +16,17 @@ import structlog
 import uvicorn
 from uvicorn.server import ServerState
 
-from appliance.config import ServerSettings, Settings
+from appliance.config import Settings
 from appliance.errors import ApplianceError, StorageBroken, Unavailable
 from appliance.language.model import Project
 from appliance.operations.appliance import Appliance
 from appliance.server.app import create_app
 from appliance.server.deadlines import DeadlineProtocol, Limits
 from appliance.server.notify import Notifier
+from appliance.store.datadir import DataDirectory
 
 if TYPE_CHECKING:
-    from litestar import Litestar
+    from litestar.types import ASGIApp
 
 BACKLOG = 1024
 MIN_DESCRIPTORS = 8192
@@ -53,6 +54,7 @@ def run(settings: Settings, project: Project, on_ready: OnReady = lambda _: None
 
 
 async def _run(settings: Settings, project: Project, on_ready: OnReady) -> int:
+    DataDirectory(settings.data_dir).require_free()  # a better sentence than "address in use"
     # The address first: when it is taken, no run is taken up and no migration made.
     with bind(settings.server.host, settings.server.port) as listener, Stop() as stop:
         async with Appliance.open(settings, project) as appliance:
@@ -69,7 +71,9 @@ async def serve(
     """Serve an appliance that is open on *listener* until *stop*, and return the exit code."""
     notifier = Notifier()
     appliance.db.on_broken.append(stop.broken)
-    async with _listening(create_app(appliance), appliance.settings.server, listener):
+    app = create_app(appliance)
+    limits = Limits(server=appliance.settings.server, on_refusal=app.state.metrics.refused)
+    async with listening(app, listener, limits):
         url = url_of(listener)
         appliance.lock.announce(url)
         log.info("server.started", url=url, driver=appliance.db.driver)
@@ -124,22 +128,20 @@ class Stop:
 
 
 @asynccontextmanager
-async def _listening(
-    app: Litestar, server: ServerSettings, listener: socket.socket
-) -> AsyncIterator[None]:
+async def listening(app: ASGIApp, listener: socket.socket, limits: Limits) -> AsyncIterator[None]:
+    """Answer what comes in on *listener* with *app*; at the end let requests under way finish."""
+    server = limits.server
     state = ServerState()
-    limits = Limits(server=server, on_refusal=app.state.metrics.refused)
     config = _uvicorn(app, server.idle_timeout)
     protocol = partial(
         DeadlineProtocol, config=config, server_state=state, app_state={}, limits=limits
     )
-    listening = await asyncio.get_running_loop().create_server(
-        protocol, sock=listener, backlog=BACKLOG
-    )
+    loop = asyncio.get_running_loop()
+    accepting = await loop.create_server(protocol, sock=listener, backlog=BACKLOG)
     try:
         yield
     finally:
-        listening.close()
+        accepting.close()
         await _drain(state, server.shutdown_timeout)
 
 
@@ -158,7 +160,7 @@ async def _drain(state: ServerState, grace_s: float) -> None:
     await asyncio.gather(*state.tasks, return_exceptions=True)
 
 
-def _uvicorn(app: Litestar, idle_timeout: float) -> uvicorn.Config:
+def _uvicorn(app: ASGIApp, idle_timeout: float) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         http=DeadlineProtocol,

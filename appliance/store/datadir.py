@@ -94,11 +94,17 @@ class DataDirectory:
         if not _acquire(descriptor):
             holder = _read_holder(descriptor)
             os.close(descriptor)
-            raise Locked(_describe(self.path, holder), pid=holder.pid, url=holder.url)
+            raise _locked(self.path, holder)
         atomic.sweep(self.path)
         atomic.sweep(self.backups_path)
         sweep_second_names(self.path)
         return InstanceLock(descriptor, url)
+
+    def require_free(self) -> None:
+        """Look whether the directory could be taken now. Raises: Locked, naming who holds it."""
+        holder = self.holder()
+        if holder is not None:
+            raise _locked(self.path, holder)
 
     def holder(self) -> Holder | None:
         """Return the process that holds the directory, or None when nobody does."""
@@ -233,10 +239,11 @@ def _read_holder(descriptor: int) -> Holder:
         return Holder()  # it has the lock and is about to write its name
 
 
-def _describe(path: Path, holder: Holder) -> str:
+def _locked(path: Path, holder: Holder) -> Locked:
     who = f"process {holder.pid}" if holder.pid else "another process"
     where = f" ({holder.url})" if holder.url else ""
-    return f"{path} is in use by {who}{where}; stop it first or choose another --data-dir."
+    sentence = f"{path} is in use by {who}{where}; stop it first or choose another --data-dir."
+    return Locked(sentence, pid=holder.pid, url=holder.url)
 
 
 def _owner(path: Path) -> str:
