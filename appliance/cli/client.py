@@ -89,7 +89,13 @@ class Client:
             raise Unavailable(f"{self._where} cannot be reached: {error}.") from None
         if answer.is_error:
             raise _problem(answer)
-        return answer.json()["data"] if answer.content else None
+        return self._data(answer) if answer.content else None
+
+    def _data(self, answer: httpx.Response) -> Any:
+        try:
+            return answer.json()["data"]
+        except (ValueError, KeyError, TypeError):
+            raise Unavailable(f"{self._where} is no API of this program.") from None
 
     async def download(self, path: str, file: Path) -> None:
         """Write the bytes at *path* to *file*, whole or not at all. Raises: what `call` raises."""

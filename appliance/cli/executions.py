@@ -9,6 +9,7 @@ import click
 
 from appliance.cli.client import Client, call, segment
 from appliance.cli.invocation import CLIENT, Invocation, takes
+from appliance.cli.output import fail
 from appliance.cli.progress import displayed, failure, follow, walk
 from appliance.engine.status import Status
 
@@ -69,7 +70,7 @@ def watch(invocation: Invocation, *, exec_id: str) -> int:
 
     sentence = failure(call(invocation, work))
     if sentence:
-        click.echo(f"error: {sentence}", err=True)
+        fail(sentence)
     return 1 if sentence else 0
 
 

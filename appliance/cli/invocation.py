@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from appliance.cli.output import Output
+from appliance.cli.output import Output, warn
 from appliance.config import registry
 from appliance.errors import UsageError
 
@@ -101,11 +101,6 @@ def takes(*paths: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return command
 
     return decorate
-
-
-def warn(sentence: str) -> None:
-    """Show a warning on standard error."""
-    click.echo(f"warning: {sentence}", err=True)
 
 
 def confirm(question: str, flag: str) -> None:

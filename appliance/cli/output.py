@@ -39,6 +39,16 @@ class Output:
         click.echo(_yaml(value) if self.style == "yaml" else _json(value))
 
 
+def warn(sentence: str) -> None:
+    """Show a warning on standard error."""
+    click.echo(f"warning: {plain(sentence)}", err=True)
+
+
+def fail(sentence: str) -> None:
+    """Show on standard error what went wrong."""
+    click.echo(f"error: {plain(sentence)}", err=True)
+
+
 def table(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> str:
     """Return rows below their headings, in columns as wide as they need."""
     lines = [[name.replace("_", " ").upper() for name in columns], *rows]

@@ -11,6 +11,7 @@ import click
 
 from appliance import __version__
 from appliance.cli.lazy import LazyGroup
+from appliance.cli.output import fail, plain
 from appliance.errors import ApplianceError, UsageError
 
 _COMMANDS = {
@@ -61,8 +62,8 @@ class Program(LazyGroup):
 def _report(error: ApplianceError, *, trace: bool) -> int:
     """Say what went wrong on standard error and return the exit code."""
     for problem in error.details.get("problems", ()):
-        click.echo(problem, err=True)
-    click.echo(f"error: {error.message}", err=True)
+        click.echo(plain(problem), err=True)
+    fail(error.message)
     if trace:
         _print_trace()
     return error.exit_code
@@ -71,12 +72,10 @@ def _report(error: ApplianceError, *, trace: bool) -> int:
 def _unexpected(error: Exception, *, trace: bool) -> int:
     if isinstance(error, OSError) and error.strerror:
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        click.echo(f"error: {what}.", err=True)
+        fail(f"{what}.")
         code = 74
     else:
-        click.echo(
-            f"error: unexpected {type(error).__name__}: {error}; --debug shows where.", err=True
-        )
+        fail(f"unexpected {type(error).__name__}: {error}; --debug shows where.")
         code = _INTERNAL
     if trace:
         _print_trace()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance import log
-from appliance.cli.invocation import SERVER, Invocation, takes, warn
+from appliance.cli.invocation import SERVER, Invocation, takes
+from appliance.cli.output import warn
 from appliance.cli.program import called_as
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def start(invocation: Invocation, path: Path | None) -> int:
     from appliance.config import check_knowledge
     from appliance.server.serve import run
 
-    for warning in (*check_knowledge(settings, project.vector_dbs), *_exposure(settings)):
+    for warning in check_knowledge(settings, project.vector_dbs):
         warn(warning)
     for name in loaded.unused:
         warn(f"compozy.yaml: {name} has no effect here.")
@@ -64,10 +65,3 @@ def _inputs(workflow: Workflow) -> str:
     names = (workflow.input or {}).get("properties") or {}
     words = (f" --input {name}={'Ada' if name == 'name' else '...'}" for name in names)
     return "".join(words)
-
-
-def _exposure(settings: Settings) -> list[str]:
-    server = settings.server
-    if server.cors_enabled and "*" in server.cors_allowed_origins:
-        return ["server.cors.allowed_origins has *: any web page may call this API with a key."]
-    return []

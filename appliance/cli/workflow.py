@@ -12,6 +12,7 @@ import click
 
 from appliance.cli.client import Client, call, segment
 from appliance.cli.invocation import CLIENT, Invocation, takes
+from appliance.cli.output import fail
 from appliance.cli.progress import displayed, failure, follow
 from appliance.errors import UsageError
 
@@ -92,7 +93,7 @@ def run(
         click.echo(result)
         return 0
     if sentence := failure(result):
-        click.echo(f"error: {sentence}", err=True)
+        fail(sentence)
         return 1
     invocation.output().value(result["output"])
     return 0
@@ -103,7 +104,8 @@ async def _wait(client: Client, exec_id: str) -> dict[str, Any]:
         with displayed(sys.stderr, only_terminal=True) as display:
             return await follow(client, exec_id, display)
     except asyncio.CancelledError:
-        click.echo(f'Run {exec_id} goes on; "exec cancel {exec_id}" stops it.', err=True)
+        fate = "is left to the next server" if client.in_process else "goes on"
+        click.echo(f'Run {exec_id} {fate}; "exec cancel {exec_id}" ends it.', err=True)
         raise
 
 

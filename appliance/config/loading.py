@@ -58,10 +58,12 @@ def load(
     """
     given_flags = _from_flags(flags)
     cwd = _directory(given_flags, environ, cwd)
-    directory = cwd if project is None else Path(cwd, project)
-    dotenv = _env_files(given_flags, environ, cwd, directory)
+    place = cwd if project is None else Path(cwd, project)
+    if place.name == PROJECT_FILE:
+        place = place.parent
+    dotenv = _env_files(given_flags, environ, cwd, place if place.is_dir() else place.parent)
     variables = {**dotenv, **environ}
-    file = directory / PROJECT_FILE
+    file = place / PROJECT_FILE
     from_file = sources.read_config_file(file, variables) if file.is_file() else FileSettings()
     given = {
         **from_file.given,

@@ -71,6 +71,17 @@ class TestPrecedence:
         assert "here" == loaded.env["KEY"]
         assert tmp_path / "data" == loaded.settings.data_dir
 
+    def test_project_file(self, tmp_path: Path) -> None:
+        """compozy.yaml itself names its project; one workflow file has an .env and no settings."""
+        project = tmp_path / "p"
+        project.mkdir()
+        write(project, "server: {port: 3}\n")
+        (project / ".env").write_text("KEY=project\n")
+        (project / "flow.yaml").touch()
+        for name, port in (("compozy.yaml", 3), ("flow.yaml", 5001)):
+            loaded = load({}, tmp_path, {}, project=Path("p", name))
+            assert (port, {"KEY": "project"}) == (loaded.settings.server.port, loaded.env)
+
     def test_cwd_flag(self, tmp_path: Path) -> None:
         """--cwd works as if the program was called from there; a wrong one is refused."""
         (tmp_path / "p").mkdir()
