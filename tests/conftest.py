@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +18,6 @@ _TEMPLATE = "migrated"
 for _name in [name for name in os.environ if name.startswith(_PRODUCT)]:
     del os.environ[_name]  # what the developer has set must not decide what a test sees
 
-_numbers = itertools.count(1)
-
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
@@ -31,24 +28,29 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def _template(postgres_server: PostgresServer) -> PostgresServer:
+def migrated_postgres(postgres_server: PostgresServer) -> str:
+    """The name of a migrated database that others are copied from; nobody connects to it."""
     from appliance.store import migrations
 
     postgres_server.execute(f"CREATE DATABASE {_TEMPLATE}")
-    migrations.up(_postgres(postgres_server, _TEMPLATE))
-    return postgres_server
+    migrations.up(_settings(postgres_server.conninfo(_TEMPLATE)))
+    return _TEMPLATE
 
 
 @pytest.fixture
 def empty_postgres(postgres_server: PostgresServer) -> Iterator[DatabaseSettings]:
     """An empty PostgreSQL database."""
-    yield from _database(postgres_server, "template0")
+    with postgres_server.database("template0") as conninfo:
+        yield _settings(conninfo)
 
 
 @pytest.fixture
-def postgres_settings(_template: PostgresServer) -> Iterator[DatabaseSettings]:
+def postgres_settings(
+    postgres_server: PostgresServer, migrated_postgres: str
+) -> Iterator[DatabaseSettings]:
     """A migrated PostgreSQL database."""
-    yield from _database(_template, _TEMPLATE)
+    with postgres_server.database(migrated_postgres) as conninfo:
+        yield _settings(conninfo)
 
 
 @pytest.fixture
@@ -80,12 +82,5 @@ def db(database_settings: DatabaseSettings) -> Iterator[Database]:
     database.close()
 
 
-def _postgres(server: PostgresServer, name: str) -> DatabaseSettings:
-    return DatabaseSettings(driver="postgres", conninfo=server.conninfo(name), max_open_conns=4)
-
-
-def _database(server: PostgresServer, template: str) -> Iterator[DatabaseSettings]:
-    name = f"test_{next(_numbers)}"
-    server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _postgres(server, name)
-    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def _settings(conninfo: str) -> DatabaseSettings:
+    return DatabaseSettings(driver="postgres", conninfo=conninfo, max_open_conns=4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import os
 import pwd
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ class PostgresServer:
         self._data = self._scratch / "data"
         self._binaries = self._find_binaries()
         self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
         self._initialise()
         self.start()
 
@@ -79,6 +82,14 @@ class PostgresServer:
         """Stop and remove every file."""
         self.kill()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def database(self, template: str) -> Iterator[str]:
+        """Copy the database *template* for this block; yields how to connect to the copy."""
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield self.conninfo(name)
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def execute(self, statement: str) -> list[Any]:
         """Run one administrative statement outside any transaction and return its rows."""

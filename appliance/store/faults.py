@@ -75,13 +75,23 @@ _SQLITE_RULES = {
     "SQLITE_CONSTRAINT_NOTNULL": "not_null",
 }
 
+_SQLITE_CODES = {
+    3091: "SQLITE_CONSTRAINT_DATATYPE",
+    5: "SQLITE_BUSY",
+    8: "SQLITE_READONLY",
+    10: "SQLITE_IOERR",
+    11: "SQLITE_CORRUPT",
+    13: "SQLITE_FULL",
+    14: "SQLITE_CANTOPEN",
+}
+
 
 def of_sqlite(error: Exception, path: str) -> ApplianceError:
     """Return what an error of the connection that writes to *path* means."""
     known = of_driver(error)
     if known is not None:
         return known
-    code: str = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    code = _sqlite_code(error)
     if code in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
         return Conflict(constraint=_columns(str(error)))
     if code in _SQLITE_RULES:
@@ -99,6 +109,15 @@ def of_sqlite(error: Exception, path: str) -> ApplianceError:
     if code in _SQLITE_INPUT:
         return InvalidInput(f"The database cannot hold this value: {error}.")
     return _unknown(error, code)
+
+
+def _sqlite_code(error: Exception) -> str:
+    """Return the name of the code. Python knows not even all codes of the SQLite it is built with."""
+    name: str = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    if name != "unknown":
+        return name
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return _SQLITE_CODES.get(code) or _SQLITE_CODES.get(code & 0xFF, name)
 
 
 def not_writable(path: str, reason: str) -> str:

@@ -59,8 +59,12 @@ def connect(path: str, *, busy_timeout_s: float, read_only: bool = False) -> sql
             check_same_thread=False,
             cached_statements=256,
         )
+    except sqlite3.Error as error:
+        raise faults.of_sqlite(error, path) from error
+    try:
         _configure(connection, path, read_only=read_only)
     except sqlite3.Error as error:
+        connection.close()
         raise faults.of_sqlite(error, path) from error
     connection.row_factory = sqlite3.Row
     return connection
@@ -72,10 +76,11 @@ def _create(path: Path) -> None:
         raise InvalidConfiguration(f"{path} is a directory; name a file for the database.")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = not path.exists()
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        if new:
-            atomic.fsync_directory(path.parent)
+        # never open a file that is there: closing it would drop the locks SQLite may have on it
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        atomic.fsync_directory(path.parent)
+    except FileExistsError:
+        pass
     except PermissionError as error:
         raise StorageBroken(faults.not_writable(str(path), str(error.strerror))) from error
     except OSError as error:

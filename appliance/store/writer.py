@@ -13,7 +13,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
-from appliance.errors import ApplianceError, OutcomeUnknown, Overloaded, StorageBroken, Unavailable
+from appliance.errors import (
+    ApplianceError,
+    OutcomeUnknown,
+    Overloaded,
+    StorageBroken,
+    StorageFull,
+    Unavailable,
+)
 from appliance.store.database import T, Work
 from appliance.store.faults import Transient
 from appliance.store.transaction import OpenTransaction
@@ -176,6 +183,8 @@ class Writer:
                 return self._transact(batch, self._apart)
             except BaseException as error:  # noqa: BLE001
                 failure = error
+            if isinstance(failure, StorageFull):  # what is small may still fit
+                return [outcome for piece in batch for outcome in self._outcomes([piece])]
         if isinstance(failure, StorageBroken):
             self._broken = failure
         return [(None, failure)] * len(batch)
