@@ -50,7 +50,7 @@ def _prepare() -> None:
         environment = Environment.from_json(archive.read("environment.json").decode())
         tree = cache_path(archive, environment.root, environment.build_id)
         if environment.force_extract:
-            (tree / DONE).unlink()
+            (tree / DONE).unlink(missing_ok=True)
             del os.environ[Environment.FORCE_EXTRACT]
         if not (tree / DONE).exists():
             _unpack(archive, tree)
@@ -68,16 +68,15 @@ def _unpack(archive: zipfile.ZipFile, tree: Path) -> None:
         _make_room(tree)
         extract_site_packages(archive, tree)
         os.sync()
-        (tree / DONE).touch()
-        os.sync()
+        (tree / DONE).touch()  # not on disk yet: losing it costs one more unpacking, no more
 
 
 def _make_room(tree: Path) -> None:
     """Delete what was unpacked in part, and older programs but the last, which may be running."""
     shutil.rmtree(tree, ignore_errors=True)
     shutil.rmtree(tree.with_name(tree.name + ".tmp"), ignore_errors=True)
-    others = sorted(tree.parent.glob("*.pyz_*"), key=lambda other: other.stat().st_mtime)
-    for other in others[:-1]:
+    others = [other for other in tree.parent.glob("*.pyz_*") if other.is_dir()]
+    for other in sorted(others, key=lambda other: other.stat().st_mtime)[:-1]:
         shutil.rmtree(other, ignore_errors=True)
 
 
