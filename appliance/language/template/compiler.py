@@ -344,8 +344,8 @@ def _missing(value: Mapping[str, Any], name: str, owner: str, spelled: str) -> s
     keys = sorted(map(str, value))
     close = suggestions.nearest(name, keys)
     if close:
-        return f"{spelled} does not exist; did you mean {owner}.{close[0]}?"
+        return f"{spelled} does not exist; did you mean {owner}.{close}?"
     if not keys:
         return f"{spelled} does not exist: {owner or '.'} is empty"
-    shown = ", ".join(keys[:_SHOWN_KEYS]) + (", ..." if len(keys) > _SHOWN_KEYS else "")
+    shown = ", ".join(key[:40] for key in keys[:_SHOWN_KEYS]) + (", ..." if len(keys) > _SHOWN_KEYS else "")
     return f"{spelled} does not exist; {owner or '.'} has {shown}"

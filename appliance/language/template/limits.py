@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from appliance.language.template.errors import Fault
 
 STEPS = 100_000
-STEP, VALUE, ITEM = 640, 128, 16
+STEP, VALUE, ITEM = 640, 256, 16
 LENGTH = 10 * 1024 * 1024
 """Characters that a text or the output of a render may have."""
 ITEMS = 100_000
@@ -74,4 +74,4 @@ class Run:
         """Pay for a list of *count* items that is about to be made."""
         if count > ITEMS:
             raise Fault(f"the list would have more than {ITEMS} items")
-        self.spend(count * VALUE)
+        self.spend(count * ITEM)

@@ -175,10 +175,6 @@ class _Pattern:
         return [(SAVE, 2 * number, 0), *code, (SAVE, 2 * number + 1, 0)] if number else code
 
     def escape(self) -> Code:
-        if self.take("Q"):
-            literal, _, _ = self.source[self.at :].partition("\\E")
-            self.at = min(self.at + len(literal) + 2, len(self.source))
-            return [step for char in literal for step in self.literal(char)]
         if self.peek().isalpha() and self.peek() in _LOOKS:
             self.at += 1
             return [(LOOK, _LOOKS[self.source[self.at - 1]], 0)]

@@ -320,6 +320,8 @@ REFUSALS = {
     '{{ index 1 1 }}': "index: cannot index a number",
     '{{ index nil 1 }}': "index: cannot index null",
     '{{ eq 1 "1" }}': "eq: cannot compare a number with text; convert one of them",
+    "{{ index (dict) 1 }}": "index: the key of a map is text, not a number",
+    '{{ dig "a" 1 2 (dict "a" (dict)) }}': "dig: the key of a map is text, not a number",
     "{{ eq (list) (list) }}": "eq: cannot compare a list; deepEqual can",
     "{{ lt true false }}": "lt: cannot order a boolean and a boolean",
     "{{ lt nil 1 }}": "lt: cannot order null and a number",

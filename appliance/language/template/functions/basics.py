@@ -51,10 +51,14 @@ def _less(left: Any, right: Any) -> bool:
 
 def _index(value: Any, *keys: Any) -> Any:
     for key in keys:
-        value = value.get(key) if is_map(value) else value[_position(value, key)]
-        if isinstance(value, str) and keys[-1] is not key:
-            raise Fault("cannot index inside text")
+        value = value.get(_key(key)) if is_map(value) else value[_position(value, key)]
     return value
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise Fault(f"the key of a map is text, not {kind(key)}")
+    return key
 
 
 def _position(value: Any, key: Any) -> int:
@@ -100,7 +104,7 @@ def _fail(message: str) -> None:
 def _dig(run: Run, *path: Any) -> Any:
     *keys, default, value = path
     for key in keys:
-        if not is_map(lookup(run, value)) or key not in value:
+        if _key(key) not in lookup(run, value):
             return default
         value = value[key]
     return value
@@ -128,7 +132,7 @@ TABLE = {
     "any": f(lambda *values: any(values), rest=anything),
     "ternary": f(lambda yes, no, test: yes if test else no, anything, anything, boolean),
     "fail": f(_fail, printed),
-    "dig": f(_dig, anything, anything, anything, rest=anything, run=True),
+    "dig": f(_dig, text, anything, anything, rest=anything, run=True),
     # types
     "typeOf": f(go_type, anything),
     "typeIs": f(lambda name, value: name == go_type(value), text, anything),

@@ -17,7 +17,7 @@ from appliance.language.template.functions.signature import (
     scanned,
     text,
 )
-from appliance.language.template.limits import LENGTH, VALUE, Run
+from appliance.language.template.limits import ITEM, LENGTH, VALUE, Run
 from appliance.language.template.printing import quoted
 from appliance.language.template.values import is_list, show
 
@@ -119,7 +119,7 @@ def _join(run: Run, mark: str, values: Any) -> str:
 
 
 def _split(run: Run, mark: str, source: str, count: int = -1) -> list[str]:
-    run.spend(VALUE * (source.count(mark) if count < 0 else min(count, len(source))))
+    run.spend(4 * ITEM * (source.count(mark) if count < 0 else min(count, len(source))))
     if count == 0:
         return []
     if mark:
