@@ -7,38 +7,26 @@ absolute: a byte now and then does not extend them.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
 from email.utils import formatdate
 from enum import Enum
 from functools import lru_cache
-from http import HTTPStatus
-from ipaddress import IPv6Network
 from typing import Any
 
 import httptools
-import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from appliance import clock
-from appliance.config import ServerSettings
-from appliance.server.headers import SECURITY
-from appliance.server.problem import MEDIA_TYPE, encode, problem
+from appliance.server.limits import (
+    MAX_HEADER_BYTES,
+    MAX_HEADER_COUNT,
+    MIN_BODY_RATE,
+    Limits,
+    network,
+)
+from appliance.server.refusals import Refusal
 
-MAX_HEADER_BYTES = 65_536
-MAX_HEADER_COUNT = 100
-MIN_BODY_RATE = 65_536
-"""Bytes per second that the deadline of a declared body leaves on top of `body_timeout`."""
 LINGER = 1.0
 """Seconds between a refusal and the end of the connection, so that the client can read it."""
-
-
-class Refusal(Exception):  # noqa: N818 - a verdict, not an error of ours
-    """The connection ends here, with this answer."""
-
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        self.status, self.code, self.detail = status, code, detail
-        super().__init__(detail)
 
 
 class Phase(Enum):
@@ -49,24 +37,6 @@ class Phase(Enum):
     BODY = "body"
     END = "end"
     """Nothing any more: it was refused."""
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds and sizes for every connection, and who is connected."""
-
-    server: ServerSettings
-    max_connections: int = 2048
-    max_per_address: int = 1024
-    connected: Counter[str] = msgspec.field(default_factory=Counter)
-    on_refusal: Callable[[int], None] = lambda _: None
-    """Told the status of each answer that was given here and never reached the application."""
-
-    def admits(self, address: str) -> bool:
-        """Tell whether one more connection, already counted, may come from *address*."""
-        return (
-            self.connected[address] <= self.max_per_address
-            and self.connected.total() <= self.max_connections
-        )
 
 
 class DeadlineProtocol(HttpToolsProtocol):
@@ -82,6 +52,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         self.body_raw = 0
         """Bytes of the body as sent, with the marks of chunks and the trailer."""
         self.body_expected = 0
+        self.body_chunked = False
+        self._declining = False
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
@@ -90,9 +62,8 @@ class DeadlineProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the connection and begin to wait for a request."""
         super().connection_made(transport)
-        self.address = _network(self.client[0] if self.client else "")
-        self.limits.connected[self.address] += 1
-        if self.limits.admits(self.address):
+        self.address = network(self.client[0] if self.client else "")
+        if self.limits.enter(self.address):
             self._watch(Phase.HEADERS)
         else:
             self._turn_away()
@@ -101,53 +72,66 @@ class DeadlineProtocol(HttpToolsProtocol):
         """Forget the connection and its timers."""
         self._unwatch()
         self.resume_writing()
-        self.limits.connected[self.address] -= 1
-        if self.limits.connected[self.address] <= 0:
-            del self.limits.connected[self.address]
+        self.limits.leave(self.address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse a piece, and wait no longer for the next one than the phase allows."""
-        if self.phase is Phase.END:
-            return
+        while data and self.phase is not Phase.END:
+            data = self._feed(data)
+        if self._timer is None and self.phase in {Phase.HEADERS, Phase.BODY}:
+            self._watch(self.phase)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse a piece and return what the parser left of it."""
         waited_for = self.phase
         try:
             self.parser.feed_data(data)
             self._count(waited_for, len(data))
-        except httptools.HttpParserUpgrade:
-            self.cycle.keep_alive = False  # we speak HTTP/1.1 only and the parser stops here
+        except httptools.HttpParserUpgrade as offer:
+            self._decline()
+            return data[offer.args[0] :]
         except httptools.HttpParserError as error:
-            self._refuse(_verdict(error))
+            self._refuse(Refusal.of(error))
         except Refusal as refusal:
             self._refuse(refusal)
-        else:
-            if self._timer is None and self.phase is not Phase.REQUEST:
-                self._watch(self.phase)
+        return b""
 
     # Phases of a message, called by the parser
 
     def on_message_begin(self) -> None:
         """Begin to count."""
+        if self._declining:
+            return
         self._unset_keepalive_if_required()
         self.phase = Phase.HEADERS
         self.head_size = self.body_size = self.body_raw = self.body_expected = 0
+        self.body_chunked = False
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """Count a piece of the request line."""
+        if self._declining:
+            return
         self.head_size += len(url)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count a header field. Raises Refusal."""
+        if self._declining:
+            return
         self.head_size += len(name) + len(value) + 4
         self._check_head_size()
         if name.lower() == b"content-length":
             self.body_expected = int(value)
+        elif name.lower() == b"transfer-encoding":
+            self.body_chunked = True
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application. Raises Refusal."""
+        if self._declining:
+            return
         self._check_head()
         if self.body_expected > self.limits.server.max_body:
             raise self._too_large()
@@ -166,6 +150,8 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for the next request."""
+        if self.parser.should_upgrade() and (self.body_expected or self.body_chunked):
+            return  # the parser gave up before the body; `_decline` reads it
         self._unwatch()
         self.phase = Phase.REQUEST
         super().on_message_complete()
@@ -197,6 +183,22 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._stalled.cancel()
             self._stalled = None
 
+    # Other protocols
+
+    def _decline(self) -> None:
+        """Go on with HTTP/1.1 where the parser stopped because the client offered more.
+
+        It stops before a body that belongs to the request, so a fresh one is told of the body alone.
+        """
+        self.parser = httptools.HttpRequestParser(self)
+        if self.phase is Phase.BODY:
+            framing = b"Content-Length: %d" % self.body_expected
+            if self.body_chunked:
+                framing = b"Transfer-Encoding: chunked"
+            self._declining = True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n\r\n" % framing)
+            self._declining = False
+
     # Checks
 
     def _count(self, waited_for: Phase, size: int) -> None:
@@ -216,8 +218,11 @@ class DeadlineProtocol(HttpToolsProtocol):
         if len(self.headers) > MAX_HEADER_COUNT:
             detail = f"More than {MAX_HEADER_COUNT} header fields were sent."
             raise Refusal(431, "header_too_large", detail)
+        version = self.parser.get_http_version()
+        if version not in {"1.0", "1.1"}:
+            raise Refusal(400, "bad_request", f"HTTP/{version} is not spoken here, HTTP/1.1 is.")
         hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+        if hosts > 1 or (hosts == 0 and version == "1.1"):
             raise Refusal(400, "bad_request", "A request has exactly one Host header field.")
 
     def _check_head_size(self) -> None:
@@ -244,6 +249,9 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _expire(self, seconds: float) -> None:
+        if self.phase is Phase.REQUEST:
+            self.transport.close()  # nothing was asked, so there is nothing to answer
+            return
         part = "body" if self.phase is Phase.BODY else "header"
         detail = f"The {part} of the request did not arrive within {seconds:g} seconds."
         self._refuse(Refusal(408, "request_timeout", detail))
@@ -262,7 +270,7 @@ class DeadlineProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         self.flow.resume_reading()
-        self.transport.write(_response(refusal))
+        self.transport.write(refusal.answer())
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.abort)
@@ -284,11 +292,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         """Close a connection that is one too many."""
         self.phase = Phase.END
         self.limits.on_refusal(503)
-        self.transport.write(
-            _response(
-                Refusal(503, "too_many_connections", "Too many connections are open; close some.")
-            )
-        )
+        refusal = Refusal(503, "too_many_connections", "Too many connections; close some.")
+        self.transport.write(refusal.answer())
         self.transport.close()
 
 
@@ -296,30 +301,3 @@ class DeadlineProtocol(HttpToolsProtocol):
 def _date(second: int) -> list[tuple[bytes, bytes]]:
     """Return the Date header; made when it is asked for, so that no timer wakes an idle server."""
     return [(b"date", formatdate(second, usegmt=True).encode())]
-
-
-def _network(host: str) -> str:
-    """Return what one client can be expected to own: an IPv4 address, a /64 of IPv6."""
-    if ":" not in host:
-        return host
-    return str(IPv6Network((host.partition("%")[0], 64), strict=False))
-
-
-def _verdict(error: httptools.HttpParserError) -> Refusal:
-    if isinstance(error.__context__, Refusal):
-        return error.__context__
-    return Refusal(400, "bad_request", "This is not a valid HTTP/1.1 request.")
-
-
-def _response(refusal: Refusal) -> bytes:
-    body = encode(problem(refusal.status, refusal.code, refusal.detail, ""))
-    fields = [
-        *SECURITY,
-        (b"content-type", MEDIA_TYPE.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-    ]
-    if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        fields.append((b"retry-after", b"5"))
-    line = f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\n".encode()
-    return line + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body

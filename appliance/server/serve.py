@@ -21,7 +21,8 @@ from appliance.errors import ApplianceError, StorageBroken, Unavailable
 from appliance.language.model import Project
 from appliance.operations.appliance import Appliance
 from appliance.server.app import create_app
-from appliance.server.deadlines import DeadlineProtocol, Limits
+from appliance.server.deadlines import DeadlineProtocol
+from appliance.server.limits import Limits
 from appliance.server.notify import Notifier
 from appliance.store.datadir import DataDirectory
 

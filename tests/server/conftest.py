@@ -1,13 +1,26 @@
-"""A real appliance over a real database, served to a client inside this process."""
+"""A real appliance over a real database, and clients for it inside this process."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any, cast
 
+import httpx
 import pytest
+from litestar import Litestar
 
 from appliance.config import DatabaseSettings, ServerSettings, Settings
 from appliance.language.model import Project, RetryPolicy, Runtime, Task, Tool, Workflow
+from appliance.operations.appliance import Appliance
+from appliance.server.app import create_app
+
+Client = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 def _workflow(name: str, /, **arguments: str) -> Workflow:
@@ -29,8 +42,11 @@ def _workflow(name: str, /, **arguments: str) -> Workflow:
 
 @pytest.fixture(scope="session")
 def project() -> Project:
-    workflows = [_workflow("greet", name="string"), _workflow("nap", seconds="number")]
-    workflows.append(_workflow("fail"))
+    workflows = [
+        _workflow("greet", name="string"),
+        _workflow("nap", seconds="number"),
+        _workflow("fail"),
+    ]
     return Project(
         name="test",
         directory=str(Path(__file__).parent),
@@ -39,11 +55,67 @@ def project() -> Project:
     )
 
 
-@pytest.fixture
-def settings(database_settings: DatabaseSettings, tmp_path: Path) -> Settings:
+def settings_for(
+    database: DatabaseSettings, home: Path, server: ServerSettings | None = None
+) -> Settings:
     return Settings(
-        cwd=tmp_path,
-        data_dir=tmp_path / "data",
-        database=database_settings,
-        server=ServerSettings(port=0),
+        cwd=home,
+        data_dir=home / "data",
+        database=database,
+        server=server or ServerSettings(port=0),
     )
+
+
+@pytest.fixture
+async def appliance(
+    database_settings: DatabaseSettings, tmp_path: Path, project: Project
+) -> AsyncIterator[Appliance]:
+    async with Appliance.open(settings_for(database_settings, tmp_path), project) as opened:
+        yield opened
+
+
+@pytest.fixture
+def app(appliance: Appliance) -> Litestar:
+    return create_app(appliance)
+
+
+@pytest.fixture
+def admin_key(appliance: Appliance) -> str:
+    key = appliance.data.read_admin_key()
+    assert key is not None
+    return key
+
+
+@pytest.fixture
+async def connect(app: Litestar) -> AsyncIterator[Client]:
+    """Make a client with a token, or with none."""
+    made: list[httpx.AsyncClient] = []
+
+    def client(token: str = "", address: str = "192.0.2.7") -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        transport = httpx.ASGITransport(cast("Any", app), client=(address, 50_000))
+        made.append(httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers))
+        return made[-1]
+
+    yield client
+    for one in made:
+        await one.aclose()
+
+
+@pytest.fixture
+def admin(connect: Client, admin_key: str) -> httpx.AsyncClient:
+    return connect(admin_key)
+
+
+@pytest.fixture
+async def user_key(admin: httpx.AsyncClient) -> str:
+    created = await admin.post("/api/v0/users", json={"email": "ada@example.com"})
+    wish = {"user_id": created.json()["data"]["id"], "name": "work"}
+    key = await admin.post("/api/v0/auth/generate", json=wish)
+    text: str = key.json()["data"]["api_key"]
+    return text
+
+
+@pytest.fixture
+def user(connect: Client, user_key: str) -> httpx.AsyncClient:
+    return connect(user_key)
