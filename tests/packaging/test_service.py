@@ -63,7 +63,7 @@ def unit(tmp_path: Path) -> Path:
 @needs_systemd
 def test_systemd_understands_every_line(unit: Path) -> None:
     """A misspelt key only makes systemd grumble, so nothing may be grumbled."""
-    command = ["systemd-analyze", "verify", "--man=no", unit]
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     grumbles = [line for line in run.stderr.splitlines() if unit.name in line]
     assert (run.returncode, grumbles) == (0, [])
@@ -72,7 +72,7 @@ def test_systemd_understands_every_line(unit: Path) -> None:
 @needs_systemd
 def test_exposure_is_low(unit: Path) -> None:
     """The score of `systemd-analyze security`, 0.0 to 10.0, is at most 1.5."""
-    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", unit]
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     score = re.search(r"exposure level for compozy\.service: ([\d.]+)", run.stdout)
     assert score is not None, run.stderr
