@@ -1,4 +1,4 @@
-"""Rules of `auth`, on both databases."""
+"""Rules of `auth`."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ def test_user_with_password(place: Terminal) -> None:
     )
 
 
-def test_users(place: Terminal) -> None:
+def test_users(terminal: Terminal) -> None:
     """Users are listed, changed by address or id, and removed."""
-    made = place.json("auth", "create-user", "--email", "Ada@example.org")
-    assert "already" in place.fails(65, "auth", "create-user", "--email", "ada@example.org")
-    place.json("auth", "update-user", "ADA@example.org", "--role", "admin")
-    users = place.json("auth", "list-users", "--role", "admin")
+    made = terminal.json("auth", "create-user", "--email", "Ada@example.org")
+    assert "already" in terminal.fails(65, "auth", "create-user", "--email", "ada@example.org")
+    terminal.json("auth", "update-user", "ADA@example.org", "--role", "admin")
+    users = terminal.json("auth", "list-users", "--role", "admin")
     assert ["admin@localhost", "Ada@example.org"] == [user["email"] for user in users]
-    place.json("auth", "update-user", made["id"], "--email", "b@example.org", "--role", "user")
-    assert "is removed" in place.ok("auth", "delete-user", "b@example.org", "--force")
-    assert "no user" in place.fails(66, "auth", "update-user", "b@example.org", "--role", "user")
-    assert "last admin" in place.fails(65, "auth", "delete-user", "admin@localhost", "--force")
+    terminal.json("auth", "update-user", made["id"], "--email", "b@example.org", "--role", "user")
+    assert "is removed" in terminal.ok("auth", "delete-user", "b@example.org", "--force")
+    assert "no user" in terminal.fails(66, "auth", "update-user", "b@example.org", "--role", "user")
+    assert "last admin" in terminal.fails(65, "auth", "delete-user", "admin@localhost", "--force")
 
 
-def test_keys(place: Terminal) -> None:
+def test_keys(terminal: Terminal) -> None:
     """A key is shown once, works, is listed without its text and opens nothing when revoked."""
-    place.json("auth", "create-user", "--email", "ada@example.org")
-    text = place.ok(
+    terminal.json("auth", "create-user", "--email", "ada@example.org")
+    text = terminal.ok(
         "auth",
         "generate",
         "--user",
@@ -68,13 +68,13 @@ def test_keys(place: Terminal) -> None:
         "table",
     ).strip()
     assert text.startswith("cpzy_")
-    assert "ada@example.org" == place.json("auth", "whoami", COMPOZY_API_KEY=text)["email"]
-    place.fails(77, "auth", "list-users", COMPOZY_API_KEY=text)
-    (key,) = place.json("auth", "list", "--user", "ada@example.org")
+    assert "ada@example.org" == terminal.json("auth", "whoami", COMPOZY_API_KEY=text)["email"]
+    terminal.fails(77, "auth", "list-users", COMPOZY_API_KEY=text)
+    (key,) = terminal.json("auth", "list", "--user", "ada@example.org")
     assert key["expires_at"] is not None
-    assert text not in place.ok("auth", "list", "-o", "table")
-    assert "is revoked" in place.ok("auth", "revoke", key["id"], "--force")
-    place.fails(77, "auth", "whoami", COMPOZY_API_KEY=text)
+    assert text not in terminal.ok("auth", "list", "-o", "table")
+    assert "is revoked" in terminal.ok("auth", "revoke", key["id"], "--force")
+    terminal.fails(77, "auth", "whoami", COMPOZY_API_KEY=text)
 
 
 def test_bootstrap(place: Terminal) -> None:
