@@ -79,9 +79,7 @@ async def measure(appliance: Appliance, workflow: str, in_flight: int, seconds: 
 
 def written_bytes() -> int:
     """Return what this process has made the kernel write to disks."""
-    fields = dict(
-        line.split(": ") for line in Path("/proc/self/io").read_text().splitlines()
-    )
+    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(fields["write_bytes"])
 
 

@@ -180,6 +180,8 @@ def progress(group: TaskState) -> dict[str, Json]:
         "canceled_count": counts["CANCELED"],
         "running_count": counts["RUNNING"],
         "pending_count": counts["PENDING"],
-        "completion_rate": (total - counts["RUNNING"] - counts["PENDING"]) / total if total else 1.0,
+        "completion_rate": (total - counts["RUNNING"] - counts["PENDING"]) / total
+        if total
+        else 1.0,
         "failure_rate": failed / total if total else 0.0,
     }

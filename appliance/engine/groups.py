@@ -104,9 +104,7 @@ def collection_input(group: TaskState, environment: template.Environment) -> dic
     return {"items": kept, "skipped_count": len(items) - len(kept)}
 
 
-def _kept(
-    group: TaskState, item: Json, index: int, environment: template.Environment
-) -> bool:
+def _kept(group: TaskState, item: Json, index: int, environment: template.Environment) -> bool:
     if group.node.filter is None:
         return True
     text = group.node.filter.text(context.of_candidate(group, item, index), environment)
@@ -132,7 +130,7 @@ def child_id(group: TaskState, environment: template.Environment) -> str:
     node = group.node.sequence[0]
     variables = context.of_candidate(group, item, position)
     name = node.id_template.text(variables, environment).strip()
-    if not 0 < len(name) <= 255 or not name.isprintable():  # noqa: PLR2004 - said in the sentence
+    if not 0 < len(name) <= 255 or not name.isprintable():
         msg = f"item {position} has the id {name[:40]!r}; an id has 1 to 255 printable characters"
         raise InvalidInput(msg)
     taken = group.run.by_id.get(name)

@@ -21,9 +21,26 @@ class Node:
     """A task of a definition with its compiled parts and its place among the others."""
 
     __slots__ = (
-        "children", "condition", "condition_text", "env", "filter", "id_template", "input_schemas", "items", "outputs",
-        "output_schemas", "parent", "retry", "scope", "sequence", "task", "timeout", "tool_id",
-        "tool_output", "type", "with_",
+        "children",
+        "condition",
+        "condition_text",
+        "env",
+        "filter",
+        "id_template",
+        "input_schemas",
+        "items",
+        "output_schemas",
+        "outputs",
+        "parent",
+        "retry",
+        "scope",
+        "sequence",
+        "task",
+        "timeout",
+        "tool_id",
+        "tool_output",
+        "type",
+        "with_",
     )  # fmt: skip
 
     def __init__(self, task: Task, parent: Node | None, tools: dict[str, Tool]) -> None:

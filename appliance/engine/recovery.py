@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 
 import structlog
 
@@ -10,7 +11,7 @@ from appliance import clock
 from appliance.engine.program import Program, compile_program
 from appliance.engine.run import Run, encode, load
 from appliance.errors import NotFound
-from appliance.store.database import Database, Row, Transaction, settle
+from appliance.store.database import Database, Param, Row, Transaction, settle
 from appliance.store.task_states import TaskStates
 from appliance.store.workflow_states import Definitions, WorkflowStates
 
@@ -30,20 +31,19 @@ log = structlog.get_logger(__name__)
 
 async def keep_definitions(database: Database, programs: Iterable[Program]) -> None:
     """Store the definitions that runs will be pinned to. Those stored already cost no write."""
-    missing = [
-        program
-        for program in programs
-        if await settle(database.read(lambda tx, name=program.hash: Definitions(tx).get(name)))
-        is None
-    ]
-    rows = [
+    by_hash = {program.hash: program for program in programs}
+
+    def absent(tx: Transaction) -> list[Program]:
+        return [by_hash[name] for name in by_hash if Definitions(tx).get(name) is None]
+
+    rows: list[dict[str, Param]] = [
         {
             "hash": program.hash,
             "workflow_id": program.id,
             "source": program.source.decode(),
             "created_at": clock.now_us(),
         }
-        for program in missing
+        for program in await settle(database.read(absent))
     ]
     if rows:
         await settle(database.write(lambda tx: Definitions(tx).keep(rows)))
@@ -53,7 +53,7 @@ async def interrupted(database: Database, env: dict[str, str]) -> AsyncIterator[
     """Yield every run that should go on. Runs that would take the server down are set aside."""
     after = ""
     while True:
-        page = await settle(database.read(lambda tx, a=after: _active(tx, a), scan=True))
+        page = await settle(database.read(partial(_active, after=after), scan=True))
         for row in page:
             after = row["workflow_exec_id"]
             if row["status"] == "PAUSED":
@@ -70,7 +70,7 @@ async def interrupted(database: Database, env: dict[str, str]) -> AsyncIterator[
             return
 
 
-def _active(tx: Transaction, after: str) -> list[Row]:
+def _active(tx: Transaction, *, after: str) -> list[Row]:
     return WorkflowStates(tx).active(after=after, limit=PAGE)
 
 

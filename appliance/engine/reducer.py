@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from appliance.clock import MICROSECONDS
 from appliance.engine import context, groups
@@ -354,7 +355,7 @@ class _Step:
 
 
 NOWHERE = Environment(0, random.Random(0))  # noqa: S311 - for values without templates
-_HANDLERS: dict[type, Callable[[_Step, Event], None]] = {
+_HANDLERS: dict[type[Event], Callable[[_Step, Any], None]] = {
     Start: _Step.on_start,
     Succeeded: _Step.on_succeeded,
     Failed: _Step.on_failed,
@@ -363,7 +364,7 @@ _HANDLERS: dict[type, Callable[[_Step, Event], None]] = {
     Recover: _Step.on_recover,
     Stable: _Step.on_stable,
     Broken: _Step.on_broken,
-}  # type: ignore[dict-item]  # each handler is only given its own event
+}
 _ENTER: dict[str, Callable[[_Step, TaskState], None]] = {
     "basic": _Step.enter_basic,
     "router": _Step.enter_router,

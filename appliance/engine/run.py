@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -23,7 +23,14 @@ class TaskState:
     )  # fmt: skip
 
     def __init__(
-        self, run: Run, node: Node, seq: int, task_id: str, parent: TaskState | None, position: int
+        self,
+        run: Run,
+        node: Node,
+        *,
+        seq: int,
+        task_id: str,
+        parent: TaskState | None,
+        position: int,
     ) -> None:
         self.run = run
         self.node = node
@@ -105,7 +112,8 @@ class Run:
 
     def add(self, node: Node, task_id: str, parent: TaskState | None, position: int) -> TaskState:
         """Append a task to the tree and return it."""
-        task = TaskState(self, node, len(self.tasks) + 1, task_id, parent, position)
+        seq = len(self.tasks) + 1
+        task = TaskState(self, node, seq=seq, task_id=task_id, parent=parent, position=position)
         self.tasks.append(task)
         (parent.children if parent else self.top).append(task)
         self.by_id[task_id] = task
@@ -149,7 +157,7 @@ def decode(text: str | None) -> Json:
     return None if text is None else msgspec.json.decode(text)
 
 
-def load(program: Program, row: Row, task_rows: list[Row], env: dict[str, str]) -> Run:
+def load(program: Program, row: Row, task_rows: Sequence[Row], env: dict[str, str]) -> Run:
     """Build a run from its rows, equal to the one that was in memory when they were written."""
     exec_id, created_at = row["workflow_exec_id"], row["created_at"]
     run = Run(program, exec_id, decode(row["input"]), created_at, env)
@@ -166,7 +174,7 @@ def load(program: Program, row: Row, task_rows: list[Row], env: dict[str, str]) 
     return run
 
 
-def _load_task(run: Run, row: Mapping[str, Any]) -> None:
+def _load_task(run: Run, row: Row) -> None:
     parent = run.task(row["parent_seq"]) if row["parent_seq"] else None
     task = run.add(
         _node(run.program, parent, row["task_id"]), row["task_id"], parent, row["position"]

@@ -33,7 +33,7 @@ from appliance.engine.reducer import advance
 from appliance.engine.run import Run, TaskState
 from appliance.errors import ApplianceError, Conflict, NotFound, Unavailable
 from appliance.language.model import Json, Project
-from appliance.store.database import Database, settle
+from appliance.store.database import Database
 from appliance.tools.pool import ToolCall, ToolFailure, ToolOutcome, ToolPool, ToolRequest
 
 STABLE_AFTER = 60.0
@@ -103,7 +103,8 @@ class Engine:
         """
         self._closing = True
         deadline = clock.monotonic() + grace_s
-        while self._busy() and clock.monotonic() < deadline:
+        # Polled, for this happens once: the loop ends with the last commit or at the deadline.
+        while self._busy() and clock.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         for live in self._live.values():
             live.stop()

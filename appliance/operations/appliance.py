@@ -40,6 +40,7 @@ class Appliance:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         project: Project,
         data: DataDirectory,
@@ -79,7 +80,9 @@ class Appliance:
             pool = ToolPool(tool_runtime(settings, project))
             stack.push_async_callback(pool.close)
             await pool.open()
-            appliance = cls(settings, project, data, lock, db, pool)
+            appliance = cls(
+                settings=settings, project=project, data=data, lock=lock, db=db, pool=pool
+            )
             stack.push_async_callback(appliance.identity.close)
             await bootstrap(db, keep=lambda key: data.write_secret("admin.key", key))
             recovered = await appliance.engine.open(resume=resume)

@@ -126,7 +126,7 @@ class Simulation:
 
     def reload(self) -> Run:
         """Return the run as its rows describe it."""
-        rows = [self.task_rows[seq] for seq in sorted(self.task_rows)]
+        rows: list[Any] = [self.task_rows[seq] for seq in sorted(self.task_rows)]
         return load(self.program, self.run_row, rows, {})
 
     def task(self, task_id: str) -> TaskState:

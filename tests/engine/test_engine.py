@@ -71,8 +71,8 @@ def test_nested_workflow(database_settings: DatabaseSettings, tmp_path: Path) ->
     assert SUMMARY == state["output"]
     work = shape(state["tasks"])["work"][3]
     assert ["both", "volume", "shout", "each"] == list(work)
-    greet = ("basic", "SUCCESS", {"text": "Hi Ada"}, {})
-    sign = ("basic", "SUCCESS", {"text": "Hi Ada!"}, {})
+    greet: Any = ("basic", "SUCCESS", {"text": "Hi Ada"}, {})
+    sign: Any = ("basic", "SUCCESS", {"text": "Hi Ada!"}, {})
     assert {"greet": greet, "sign": sign} == work["each"][3]["person-0"][3]
 
 
@@ -138,7 +138,10 @@ def test_cancel(database_settings: DatabaseSettings, tmp_path: Path, ledger: Pat
 
 
 def test_a_stopped_server_goes_on(
-    sqlite_settings: DatabaseSettings, postgres_settings: DatabaseSettings, tmp_path: Path, ledger: Path
+    sqlite_settings: DatabaseSettings,
+    postgres_settings: DatabaseSettings,
+    tmp_path: Path,
+    ledger: Path,
 ) -> None:
     """A run that a stop cut off goes on with the next server: same id, higher attempt, once done."""
 
@@ -171,7 +174,7 @@ def test_idempotency_key(database_settings: DatabaseSettings, tmp_path: Path) ->
 
     async def check() -> None:
         async with opened(database_settings, tmp_path) as appliance:
-            ask = {"run_input": TWELVE, "idempotency_key": "order-1"}
+            ask: dict[str, Any] = {"run_input": TWELVE, "idempotency_key": "order-1"}
             both = await asyncio.gather(
                 executions.start_execution(appliance, SYSTEM, "twelve", **ask),
                 executions.start_execution(appliance, SYSTEM, "twelve", **ask),

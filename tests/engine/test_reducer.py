@@ -145,9 +145,10 @@ def test_a_router_without_a_fitting_route_names_those_it_has() -> None:
     )
 
     assert done.run.error is not None
-    assert "task d failed: the condition gave 'x', but the routes are: a, b" == done.run.error[
-        "message"
-    ]
+    assert (
+        "task d failed: the condition gave 'x', but the routes are: a, b"
+        == done.run.error["message"]
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -185,9 +186,7 @@ def test_strategies_decide_how_a_parallel_ends(
 ) -> None:
     """Each strategy has one rule for the outcome, whatever the order."""
     children = [step(f"c{index}", tool) for index, tool in enumerate(tools)]
-    done = run(
-        {"id": "p", "type": "parallel", "strategy": strategy, "tasks": children}, seed=seed
-    )
+    done = run({"id": "p", "type": "parallel", "strategy": strategy, "tasks": children}, seed=seed)
 
     assert expected == done.run.status
 
@@ -198,7 +197,9 @@ def test_the_rest_is_really_canceled(strategy: str) -> None:
     deep = {"id": "deep", "type": "composite", "tasks": [step("slow")]}
     quick = step("quick", "echo" if strategy == "race" else "fail")
     world = Simulation(
-        program(tasks=[{"id": "p", "type": "parallel", "strategy": strategy, "tasks": [quick, deep]}]),
+        program(
+            tasks=[{"id": "p", "type": "parallel", "strategy": strategy, "tasks": [quick, deep]}]
+        ),
         TOOLS,
     ).start()
     world.end_call(world.task("quick"))
@@ -210,7 +211,9 @@ def test_the_rest_is_really_canceled(strategy: str) -> None:
 
 def test_max_workers_bounds_a_parallel() -> None:
     """No more than `max_workers` children run at once."""
-    done = run({"id": "p", "type": "parallel", "max_workers": 2, "tasks": [step(n) for n in "abcde"]})
+    done = run(
+        {"id": "p", "type": "parallel", "max_workers": 2, "tasks": [step(n) for n in "abcde"]}
+    )
 
     assert 2 == done.most_calls
     assert 5 == len(done.called)
@@ -317,7 +320,9 @@ def test_items_are_seen_at_any_depth() -> None:
         "id": "inner-{{ .index }}",
         "task": step("t-{{ .city }}-{{ .item }}") | {"with": {"v": "{{ .city }}{{ .item }}"}},
     }
-    done = run({"id": "o", "type": "collection", "items": ["A", "B"], "item_var": "city", "task": inner})
+    done = run(
+        {"id": "o", "type": "collection", "items": ["A", "B"], "item_var": "city", "task": inner}
+    )
 
     assert {"Ap", "Aq", "Bp", "Bq"} == {
         task.output["v"] for task in done.run.tasks if task.node.type == "basic"
@@ -399,7 +404,9 @@ def test_recovery_keeps_the_id_and_the_retries() -> None:
 def test_cancel_stops_everything() -> None:
     """A canceled run has no task that goes on."""
     world = Simulation(
-        program(tasks=[{"id": "p", "type": "parallel", "tasks": [step("a"), step("b", sleep=5.0)]}]),
+        program(
+            tasks=[{"id": "p", "type": "parallel", "tasks": [step("a"), step("b", sleep=5.0)]}]
+        ),
         TOOLS,
     ).start()
     world.cancel()
@@ -423,15 +430,22 @@ def test_a_template_that_fails_fails_its_task() -> None:
     )
 
     assert "SUCCESS" == done.run.status
-    assert done.task("a").error is not None
-    assert "nope" in done.task("a").error["message"]
+    error = done.task("a").error
+    assert error is not None
+    assert "nope" in error["message"]
 
 
 def test_a_huge_instant_cascade_needs_no_stack() -> None:
     """Thousands of tasks that end at once, one after another, do not overflow."""
     task = {"id": "a-{{ .index }}", "type": "aggregate", "outputs": {"i": "{{ .index }}"}}
     done = run(
-        {"id": "c", "type": "collection", "items": list(range(3000)), "mode": "sequential", "task": task}
+        {
+            "id": "c",
+            "type": "collection",
+            "items": list(range(3000)),
+            "mode": "sequential",
+            "task": task,
+        }
     )
 
     assert "SUCCESS" == done.run.status
