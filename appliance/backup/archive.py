@@ -25,6 +25,8 @@ DATABASE = "app.db"
 MANIFEST = "manifest.json"
 
 _CHUNK = 1 << 20
+_LEVEL = 3  # 2.5 times as fast as the usual 6, for archives that are a tenth larger
+_ZIP64_FROM = 1 << 31
 _MANIFEST_LIMIT = 1 << 20
 _ENCRYPTED = 0x1
 _SEAL = b"sha256:"
@@ -73,7 +75,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 def write(file: IO[bytes], database: IO[bytes], facts: Facts, origin: Origin) -> Manifest:
     """Write an archive of *database* to *file*, which is empty and can be read back."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
         member = _add_database(archive, database)
         manifest = Manifest(
             format=FORMAT,
@@ -85,7 +87,8 @@ def write(file: IO[bytes], database: IO[bytes], facts: Facts, origin: Origin) ->
             members={DATABASE: member},
         )
         text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-        archive.writestr(_member_info(MANIFEST), text)
+        with archive.open(MANIFEST, "w") as target:
+            target.write(text)
         archive.comment = _SEAL + b"0" * 64
     _seal(file)
     return manifest
@@ -137,22 +140,14 @@ def read(file: IO[bytes]) -> Iterator[Archive]:
 
 
 def _add_database(archive: zipfile.ZipFile, database: IO[bytes]) -> Member:
-    info = _member_info(DATABASE)
-    info.file_size = database.seek(0, 2)  # a hint, so that zipfile reserves room for large sizes
+    size = database.seek(0, 2)
     database.seek(0)
     digest = hashlib.sha256()
-    with archive.open(info, "w") as target:
-        for chunk in _chunks(database, info.file_size):
+    with archive.open(DATABASE, "w", force_zip64=size >= _ZIP64_FROM) as target:
+        for chunk in _chunks(database, size):
             digest.update(chunk)
             target.write(chunk)
-    return Member(size=database.tell(), sha256=digest.hexdigest())
-
-
-def _member_info(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.external_attr = (stat.S_IFREG | 0o600) << 16
-    return info
+    return Member(size=size, sha256=digest.hexdigest())
 
 
 def _seal(file: IO[bytes]) -> None:

@@ -78,6 +78,14 @@ def test_round_trip(content: bytes) -> None:
     assert unpack(pack(content)) == content
 
 
+def test_large_files_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 2 GiB on the .zip has fields of 64 bits; read back, it is the same."""
+    monkeypatch.setattr(archive, "_ZIP64_FROM", 0)
+    large = pack()
+    assert len(large) > len(PACKED)
+    assert unpack(large) == CONTENT
+
+
 def test_manifest_tells_what_was_packed() -> None:
     """The manifest names origin, schema, counts and the hash of the database."""
     with archive.read(io.BytesIO(PACKED)) as opened:
