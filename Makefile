@@ -36,7 +36,7 @@ fmt: $(READY) ## Put the code in its format
 pyz: $(PYZ) ## Build dist/compozy.pyz
 
 bench: $(READY) ## Measure speed and wear, print the figures
-	@for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+	@for script in benchmarks/*.py; do PYTHONPATH=. $(BIN)/python "$$script"; done
 
 reliability: $(READY) ## Run the long fault tests: kills, crashes, damaged files
 	@$(BIN)/pytest $(PYTEST_FLAGS) -m reliability
