@@ -1,0 +1,313 @@
+"""PostgreSQL: connections that are lost at the worst moment, and servers that say no."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import msgspec
+import psycopg
+import pytest
+
+from appliance.config import DatabaseSettings
+from appliance.errors import (
+    ApplianceError,
+    Conflict,
+    InvalidConfiguration,
+    OutcomeUnknown,
+    StorageFull,
+    Unavailable,
+)
+from appliance.store import open_database
+from appliance.store.postgres import PostgresDatabase
+from tests.postgres_server import PostgresServer
+from tests.store.conftest import open_notes
+from tests.store.test_database import WAIT_S, add, held, numbers, numbers_of, together
+
+
+@pytest.fixture
+def notes(postgres_notes: PostgresDatabase) -> PostgresDatabase:
+    """A PostgreSQL database with an empty table `notes`."""
+    return postgres_notes
+
+
+@pytest.fixture
+def other(
+    notes: PostgresDatabase, postgres_settings: DatabaseSettings
+) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection of somebody else to the same database."""
+    with psycopg.connect(postgres_settings.conninfo, autocommit=True) as connection:
+        yield connection
+
+
+Other = psycopg.Connection[tuple[object, ...]]
+
+
+def trigger(other: Other, body: str, when: str) -> None:
+    """Let the server run *body* for each note that is added."""
+    other.execute(
+        f"CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS "
+        f"'BEGIN {body} RETURN NEW; END'".encode()
+    )
+    kind, timing = ("CONSTRAINT", "DEFERRABLE INITIALLY DEFERRED") if when == "commit" else ("", "")
+    other.execute(
+        f"CREATE {kind} TRIGGER spoil AFTER INSERT ON notes {timing} "
+        "FOR EACH ROW EXECUTE FUNCTION spoil()".encode()
+    )
+
+
+def end_connections(other: Other) -> None:
+    """Lose all connections but our own, and wait until they are gone."""
+    query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
+    mine = other.info.backend_pid
+    for (pid,) in other.execute(query, [mine]).fetchall():
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+# --- connections
+
+
+def test_a_connection_lost_while_idle_is_not_noticed(notes: PostgresDatabase, other: Other) -> None:
+    """A server that restarts between two writes costs nobody an error."""
+    notes.write(add(1)).result(WAIT_S)
+    assert [1] == numbers(notes)
+    end_connections(other)
+    assert notes.write(add(2)).result(WAIT_S) == 2
+    assert [1, 2] == numbers(notes)
+
+
+def test_a_connection_lost_in_the_middle_repeats_the_work(
+    notes: PostgresDatabase, other: Other
+) -> None:
+    """Before the commit is sent nothing has happened, so all of it is done over."""
+    other.execute("CREATE SEQUENCE attempts")
+    trigger(
+        other,
+        "IF nextval(''attempts'') = 2 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;",
+        "statement",
+    )
+    futures = together(notes, add(1), add(2), add(3))
+    assert [1, 2, 3] == [future.result(WAIT_S) for future in futures]
+    assert [1, 2, 3] == numbers(notes)
+
+
+def test_a_connection_lost_again_and_again_is_an_error(notes: PostgresDatabase) -> None:
+    """Repeating ends; the next write is fine."""
+    error = notes.write(lambda tx: tx.one("end_connection")).exception(WAIT_S)
+    assert isinstance(error, Unavailable)
+    assert notes.write(add(1)).result(WAIT_S) == 1
+
+
+def test_a_connection_lost_in_a_read_is_replaced(notes: PostgresDatabase, other: Other) -> None:
+    """A read changes nothing, so it is simply repeated."""
+    with_two_reads = [numbers(notes), numbers(notes)]
+    end_connections(other)
+    assert with_two_reads == [numbers(notes), numbers(notes)]
+
+
+def test_a_connection_lost_during_commit_leaves_the_outcome_unknown(
+    notes: PostgresDatabase, other: Other
+) -> None:
+    """It may have happened, so it is neither repeated nor called a failure."""
+    trigger(other, "PERFORM pg_terminate_backend(pg_backend_pid());", "commit")
+    calls: list[int] = []
+
+    def work(number: int) -> int:
+        calls.append(number)
+        return number
+
+    futures = together(notes, lambda tx: work(add(1)(tx)), lambda tx: work(add(2)(tx)))
+    for future in futures:
+        assert isinstance(future.exception(WAIT_S), OutcomeUnknown)
+    assert [1, 2] == calls
+    other.execute("DROP TRIGGER spoil ON notes")
+    assert notes.write(add(3)).result(WAIT_S) == 3
+
+
+def test_a_server_that_is_down_is_unavailable_until_it_is_back(
+    notes: PostgresDatabase, postgres_server: PostgresServer
+) -> None:
+    """No restart of ours is needed after one of the server."""
+    notes.write(add(1)).result(WAIT_S)
+    assert [1] == numbers(notes)
+    postgres_server.kill()
+    try:
+        assert isinstance(notes.write(add(2)).exception(WAIT_S), Unavailable)
+        assert isinstance(notes.read(numbers_of).exception(WAIT_S), Unavailable)
+    finally:
+        postgres_server.start()
+    assert notes.write(add(3)).result(WAIT_S) == 3
+    assert [1, 3] == numbers(notes)
+
+
+# --- transactions
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_a_transaction_that_is_broken_off_is_repeated(
+    notes: PostgresDatabase, other: Other, code: str
+) -> None:
+    """Deadlocks and serialization failures are the server asking to try again."""
+    other.execute("CREATE SEQUENCE attempts")
+    trigger(
+        other,
+        f"IF nextval(''attempts'') < 3 THEN RAISE EXCEPTION ''no'' USING ERRCODE = ''{code}'';"
+        " END IF;",
+        "statement",
+    )
+    futures = together(notes, add(1), add(2))
+    assert [1, 2] == [future.result(WAIT_S) for future in futures]
+    assert [1, 2] == numbers(notes)
+
+
+def test_repeating_is_bounded(notes: PostgresDatabase, other: Other) -> None:
+    """A server that always says no gets an answer in the end."""
+    trigger(other, "RAISE EXCEPTION ''no'' USING ERRCODE = ''40001'';", "statement")
+    assert isinstance(notes.write(add(1)).exception(WAIT_S), Unavailable)
+
+
+def test_a_commit_that_is_refused_stores_nothing(notes: PostgresDatabase, other: Other) -> None:
+    """An error that the server tells at commit is an answer, not an unknown outcome."""
+    trigger(other, "RAISE EXCEPTION ''no'' USING ERRCODE = ''23514'';", "commit")
+    error = notes.write(add(1)).exception(WAIT_S)
+    assert isinstance(error, Conflict)
+    assert [] == numbers(notes)
+
+
+def test_a_full_disk_is_the_same_error_as_on_sqlite(notes: PostgresDatabase, other: Other) -> None:
+    """Callers need not know which database it is."""
+    body = "IF NEW.id = 2 THEN RAISE EXCEPTION ''no'' USING ERRCODE = ''53100''; END IF;"
+    trigger(other, body, "statement")
+    first, second = together(notes, add(1), add(2))
+    assert isinstance(second.exception(WAIT_S), StorageFull)
+    assert first.result(WAIT_S) == 1
+
+
+def test_a_lock_of_somebody_else_is_waited_for_and_then_reported(
+    notes: PostgresDatabase, postgres_settings: DatabaseSettings
+) -> None:
+    """One row that another node holds must not stop all writes for ever."""
+    notes.write(add(1)).result(WAIT_S)
+    hasty = open_notes(msgspec.structs.replace(postgres_settings, busy_timeout=0.1))
+    with psycopg.connect(postgres_settings.conninfo) as holder:
+        holder.execute("UPDATE notes SET size = 5")
+        error = hasty.write(lambda tx: tx.run("resize_note", id=1, by=1)).exception(WAIT_S)
+        assert isinstance(error, Unavailable)
+    assert hasty.write(lambda tx: tx.run("resize_note", id=1, by=1)).result(WAIT_S) == 1
+    hasty.close()
+
+
+def test_nodes_that_write_the_same_row_do_not_lose_updates(
+    notes: PostgresDatabase, postgres_settings: DatabaseSettings
+) -> None:
+    """Two processes at one database are safe with updates that read and write in one statement."""
+    notes.write(add(1)).result(WAIT_S)
+    second = open_notes(postgres_settings)
+    nodes = (notes, second)
+
+    def load(db: PostgresDatabase) -> None:
+        for _ in range(40):
+            db.write(lambda tx: tx.run("resize_note", id=1, by=1)).result(WAIT_S)
+
+    threads = [threading.Thread(target=load, args=(db,)) for db in nodes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    second.close()
+    row = notes.read(lambda tx: tx.one("get_note", id=1)).result(WAIT_S)
+    assert row is not None
+    assert row["size"] == 80
+
+
+# --- configuration
+
+
+def test_a_commit_is_durable_whatever_the_role_is_set_to(
+    other: Other, notes: PostgresDatabase, postgres_settings: DatabaseSettings
+) -> None:
+    """`synchronous_commit = off` would acknowledge what a crash loses."""
+    name = other.info.dbname
+    for configured, wanted in (("off", "on"), ("on", "on"), ("remote_apply", "remote_apply")):
+        other.execute(f"ALTER DATABASE {name} SET synchronous_commit = {configured}".encode())
+        db = open_notes(postgres_settings)
+        row = db.write(lambda tx: tx.one("get_setting", name="synchronous_commit")).result(WAIT_S)
+        assert row is not None
+        assert wanted == row["value"]
+        db.close()
+
+
+def test_a_database_that_is_not_utf8_is_refused(postgres_server: PostgresServer) -> None:
+    """Half of all names could not be stored in it."""
+    postgres_server.execute(
+        "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    )
+    settings = DatabaseSettings(driver="postgres", conninfo=postgres_server.conninfo("latin"))
+    with pytest.raises(InvalidConfiguration, match="UTF8"):
+        open_database(settings)
+    postgres_server.execute("DROP DATABASE latin")
+
+
+SECRET = "hunter2secret"
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "expected"),
+    [
+        (f"postgresql://joe:{SECRET}@127.0.0.1:1/nothing", Unavailable),
+        (f"host=127.0.0.1 port=1 user=joe password={SECRET}", Unavailable),
+        (f"postgresql://joe:{SECRET}@[bad/nothing", InvalidConfiguration),
+        (f"host=127.0.0.1 {SECRET}", InvalidConfiguration),
+    ],
+)
+def test_the_password_is_never_told(conninfo: str, expected: type[ApplianceError]) -> None:
+    """Not in the message, not in what caused it: both end in logs."""
+    settings = DatabaseSettings(driver="postgres", conninfo=conninfo, connect_timeout=1.0)
+    with pytest.raises(expected) as caught:
+        open_database(settings)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert SECRET not in f"{error!r} {error}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def test_a_missing_database_is_named(postgres_server: PostgresServer) -> None:
+    """The sentence says what the server said."""
+    settings = DatabaseSettings(driver="postgres", conninfo=postgres_server.conninfo("nowhere"))
+    with pytest.raises(Unavailable, match="nowhere"):
+        open_database(settings)
+
+
+def test_reads_use_no_more_connections_than_allowed(
+    notes: PostgresDatabase, other: Other, postgres_settings: DatabaseSettings
+) -> None:
+    """The limit counts the writer too."""
+    futures = [notes.read(lambda _: time.sleep(0.01)) for _ in range(40)]
+    for future in futures:
+        future.result(WAIT_S)
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'compozy'"
+    row = other.execute(query).fetchone()
+    assert row is not None
+    assert row[0] == postgres_settings.max_open_conns == notes.statistics()["connections_open"]
+
+
+def test_close_ends_all_connections(other: Other, postgres_settings: DatabaseSettings) -> None:
+    """Nothing is left at the server."""
+    db = open_notes(postgres_settings)
+    numbers(db)
+    db.close()
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'compozy'"
+    deadline = time.monotonic() + WAIT_S
+    while other.execute(query).fetchone() != (1,):  # the writer of `notes`
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_batch_is_one_transaction(notes: PostgresDatabase, other: Other) -> None:
+    """Sixty-four writes that wait cost one commit."""
+    other.execute("ALTER TABLE notes ADD COLUMN xid bigint DEFAULT txid_current()")
+    with held(notes):
+        futures = [notes.write(add(number)) for number in range(64)]
+    assert list(range(64)) == [future.result(WAIT_S) for future in futures]
+    assert other.execute("SELECT count(DISTINCT xid) FROM notes").fetchone() == (1,)
