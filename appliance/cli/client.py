@@ -152,7 +152,8 @@ async def _connected(invocation: Invocation, project: Path | None) -> AsyncItera
     async with AsyncExitStack() as stack:
         if url or local:
             # The admin key is for the server that made it, never for another one.
-            key = settings.cli.api_key or (data.read_admin_key() if url in {"", local} else None)
+            home = not url or _canonical(url) == _canonical(local)
+            key = settings.cli.api_key or (data.read_admin_key() if home else None)
             http = _http(url or local, key, settings.cli.timeout, trust_env=bool(url))
         else:
             http = await stack.enter_async_context(_in_process(invocation, project, data))
@@ -209,6 +210,10 @@ def _http(url: str, key: str | None, timeout: float | None, **options: Any) -> h
 
 def _base(url: str) -> str:
     return url.rstrip("/").removesuffix(API)
+
+
+def _canonical(url: str) -> str:
+    return url.replace("//localhost:", "//127.0.0.1:")
 
 
 def _problem(answer: httpx.Response) -> ApplianceError:

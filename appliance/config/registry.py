@@ -23,7 +23,7 @@ class Setting(msgspec.Struct, frozen=True):
     help: str
     secret: bool = False
     in_file: bool = True
-    """Whether compozy.yaml may say it. What is needed to find that file cannot stand in it."""
+    """Whether compozy.yaml may say it: not what is needed to find the file, and not where keys go."""
     aliases: tuple[str, ...] = ()
 
 
@@ -105,7 +105,8 @@ SETTINGS: tuple[Setting, ...] = (
             "Key to call a server with; when absent, the admin.key of the data directory.",
             secret=True),
     Setting("cli.base_url", "", values.text, "COMPOZY_BASE_URL", "--base-url",
-            "Address of a server to call; when absent, the one that holds the data directory."),
+            "Address of a server to call; when absent, the one that holds the data directory.",
+            in_file=False),
     Setting("cli.timeout", "30s", values.seconds, "COMPOZY_TIMEOUT", "--timeout",
             "How long to wait for an answer of a server."),
     Setting("cli.default_format", "auto", _FORMATS, "COMPOZY_DEFAULT_FORMAT", "--output",
@@ -144,7 +145,7 @@ _INERT_NAMES = {
     " bun_permissions native_tools max_concurrent_workflows",
     "knowledge.": "embedder_batch_size chunk_size chunk_overlap retrieval_top_k retrieval_min_score"
     " max_markdown_file_size_bytes vector_http_timeout",
-    "cli.": "max_retries mode color_mode page_size output_format_alias no_color debug quiet"
+    "cli.": "base_url max_retries mode color_mode page_size output_format_alias no_color debug quiet"
     " interactive config_file cwd env_file port_release_timeout port_release_poll_interval"
     " file_watch_interval dev users",
 }

@@ -82,9 +82,17 @@ def test_admin_key_stays_at_home(terminal: Terminal, stub: Stub) -> None:
     with data.lock(stub.url):
         terminal.ok("exec", "list")
         terminal.ok("exec", "list", COMPOZY_BASE_URL=f"{stub.url}/")
+        terminal.ok("exec", "list", COMPOZY_BASE_URL=stub.url.replace("127.0.0.1", "localhost"))
         terminal.ok("exec", "list", COMPOZY_API_KEY="cpzy_mine")
     local, mine = "Bearer cpzy_local", "Bearer cpzy_mine"
-    assert [None, local, local, mine] == stub.keys
+    assert [None, local, local, local, mine] == stub.keys
+
+
+def test_project_does_not_choose_the_server(terminal: Terminal, stub: Stub) -> None:
+    """What stands in a project cannot send the key of its user somewhere."""
+    (terminal.directory / "compozy.yaml").write_text(f"name: p\ncli: {{base_url: '{stub.url}'}}\n")
+    terminal.ok("exec", "list")
+    assert [] == stub.keys
 
 
 @pytest.mark.parametrize(

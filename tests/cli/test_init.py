@@ -71,3 +71,15 @@ def test_validate_single_file(terminal: Terminal) -> None:
     (terminal.directory / "tools.py").write_text("def f() -> int:\n    return 1\n")
     (terminal.directory / "one.yaml").write_text("id: one\ntasks:\n  - {id: a, tool: f}\n")
     assert "1 workflow(s): one." in terminal.ok("validate", "one.yaml")
+
+
+@pytest.mark.parametrize("kind", ["qdrant", "redis", "filesystem"])
+def test_knowledge_map(terminal: Terminal, kind: str) -> None:
+    """The documented map form of knowledge loads, and its vector databases count."""
+    terminal.ok("init")
+    file = terminal.directory / "compozy.yaml"
+    text = file.read_text() + "knowledge:\n  vector_dbs:\n    - {id: v, provider: KIND, path: x}\n"
+    file.write_text(text.replace("KIND", kind))
+    assert " is valid: " in terminal.ok("validate")
+    file.write_text(text.replace("KIND", "pgvector"))
+    assert "incompatible with SQLite" in terminal.fails(78, "validate")
