@@ -74,7 +74,8 @@ class Reader:
             if fault := self._fault(path, variables):
                 section.error_at(("condition",), *_line_column(text, offset), fault)
         for name in expression.unknown_functions:
-            section.error(f"there is no function {name!r} in conditions", "condition")
+            place = _line_column(text, max(text.find(name), 0))
+            section.error_at(("condition",), *place, f"there is no function {name!r} in conditions")
 
     def check_value(self, section: Section, key: str, variables: frozenset[str]) -> None:
         """Check every template in a field."""

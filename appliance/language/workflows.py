@@ -146,7 +146,7 @@ def _check_call(placed: Placed, tool: Tool, declared: Declared | None, offer: Of
         what = f"{tool.id!r} is declared, but" if declared else f"there is no tool {tool.id!r}:"
         message = f"{what} {offer.entrypoint} has no function {tool.function!r}"
         section.error(message + hint(tool.id, known), "tool")
-    elif functions is not None and tool.function in functions:
+    elif functions is not None and tool.function in functions and _readable(placed):
         _check_arguments(placed, tool, functions[tool.function])
 
 
@@ -162,6 +162,10 @@ def _check_arguments(placed: Placed, tool: Tool, signature: Signature) -> None:
     if missing:
         names = " and ".join(repr(key) for key in missing)
         placed.section.error(f"{tool.id} needs {names} in 'with'", "tool")
+
+
+def _readable(placed: Placed) -> bool:
+    return placed.task.with_ is not None or not placed.section.has("with")
 
 
 def _keys(schema: Json) -> frozenset[str]:

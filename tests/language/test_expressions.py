@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -230,16 +231,15 @@ def test_the_longest_expressions_fit_a_small_stack(text: str) -> None:
     assert 1 == len(ended)
 
 
-_PIECES = st.sampled_from(
+_WORDS = (
     "tasks . a [ ] ( ) { } 'x' \" 1 2.5 1u -1 + - * / % ! && || == != < > ? : , in true null input l"
-    " map filter all exists has size matches string int timestamp duration x b'a' \\ // r' '''".split()
+    " map filter all exists has size matches string int timestamp duration x b'a' \\ // r' '''"
 )
+_PIECES = st.sampled_from(_WORDS.split())
 
 
 @given(st.text() | st.lists(_PIECES, max_size=25).map(" ".join))
 def test_any_text_is_evaluated_or_refused(text: str) -> None:
     """Nothing but InvalidInput comes out of a condition, whatever it says."""
-    try:
+    with contextlib.suppress(InvalidInput):
         compile_expression(text).evaluate({"tasks": {"a": {"l": [1, "x"]}}, "input": 1, "x": "y"})
-    except InvalidInput as error:
-        assert error.message

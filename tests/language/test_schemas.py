@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -188,8 +189,10 @@ def test_no_pattern_can_hang(pattern: str) -> None:
         (
             {"type": "strin"},
             ("type",),
-            "type must be one of array, boolean, integer, null, number, object, string,"
-            " or a list of them",
+            (
+                "type must be one of array, boolean, integer, null, number, object, string,"
+                " or a list of them"
+            ),
         ),
         ({"typ": "string"}, ("typ",), "unknown keyword 'typ'; did you mean 'type'?"),
         ({"minLength": "1)"}, ("minLength",), "minLength must be a whole number from 0"),
@@ -210,14 +213,18 @@ def test_no_pattern_can_hang(pattern: str) -> None:
         (
             {"patternProperties": {"(?=a)": {}}},
             ("patternProperties", "(?=a)"),
-            "the pattern '(?=a)' is not valid: look-around, including look-ahead and look-behind,"
-            " is not supported",
+            (
+                "the pattern '(?=a)' is not valid: look-around, including look-ahead and look-behind,"
+                " is not supported"
+            ),
         ),
         (
             {"$ref": "http://example.org/schema"},
             ("$ref",),
-            "$ref must begin with #; nothing outside of the schema is read:"
-            " 'http://example.org/schema'",
+            (
+                "$ref must begin with #; nothing outside of the schema is read:"
+                " 'http://example.org/schema'"
+            ),
         ),
         ({"$ref": "#/definitions/x"}, ("$ref",), "$ref leads nowhere: '#/definitions/x'"),
         ({"$ref": "#"}, ("$ref",), "$ref leads back to itself: '#'"),
@@ -272,7 +279,7 @@ def test_nothing_is_ever_fetched(schema: dict[str, Any], monkeypatch: pytest.Mon
 
 def test_a_huge_schema_is_refused() -> None:
     """Code is only made from schemas of a sane size."""
-    wide = {"properties": {f"p{n}": {} for n in range(3000)}}
+    wide: dict[str, Any] = {"properties": {f"p{n}": {} for n in range(3000)}}
     deep: dict[str, Any] = {}
     for _ in range(90):
         deep = {"properties": {"a": deep}}
@@ -297,8 +304,6 @@ _NASTY = st.text(min_size=1) | st.sampled_from(
         "%s",
         '"+x+"',
         "\\N{DASH}",
-    ]
-    + [
         '"); __import__("os").abort() #',
         "x\n    raise SystemExit",
         "{data.__class__}",
@@ -335,11 +340,12 @@ def test_no_name_or_value_of_a_schema_becomes_code(key: str, value: str) -> None
         schema.apply({})
 
 
-_KEYWORDS = st.sampled_from(
+_WORDS = (
     "type enum const allOf anyOf not if then items properties required pattern $ref minLength"
     " multipleOf additionalProperties patternProperties dependencies definitions default format"
-    " uniqueItems contains propertyNames".split()
+    " uniqueItems contains propertyNames"
 )
+_KEYWORDS = st.sampled_from(_WORDS.split())
 _JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -357,7 +363,5 @@ def test_any_json_is_a_schema_or_refused(schema: Any, value: Any) -> None:
     """What check_schema lets through compiles, and applying it returns or raises InvalidInput."""
     if check_schema(schema):
         return
-    try:
+    with contextlib.suppress(InvalidInput):
         compile_schema(schema).apply(value)
-    except InvalidInput as error:
-        assert error.message

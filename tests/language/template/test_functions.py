@@ -58,8 +58,8 @@ TEXTS = {
     '{{ camelcase "http_server" }}': "HttpServer",
     '{{ camelcase "SOME_WORDS" }}': "SomeWords",
     '{{ len (shuffle "hello") }}': "5",
-    '{{ toString 1.5 }}{{ toString nil }}': "1.5<nil>",
-    '{{ list 1 2.5 true | toStrings | toJson }}': '["1","2.5","true"]',
+    "{{ toString 1.5 }}{{ toString nil }}": "1.5<nil>",
+    "{{ list 1 2.5 true | toStrings | toJson }}": '["1","2.5","true"]',
     '{{ join "-" (list "a" 1 nil "b") }}': "a-1-b",
     '{{ join "-" "alone" }}': "alone",
     '{{ (split "$" "foo$bar$baz")._1 }}': "bar",
@@ -67,7 +67,7 @@ TEXTS = {
     '{{ splitList "$" "foo$bar$baz" | toJson }}': '["foo","bar","baz"]',
     '{{ splitList "" "abc" | toJson }}': '["a","b","c"]',
     '{{ sortAlpha (list "c" "a" 10 2) }}': "[10 2 a c]",
-    '{{ len (randAlphaNum 5) }}{{ len (randAlpha 4) }}': "54",
+    "{{ len (randAlphaNum 5) }}{{ len (randAlpha 4) }}": "54",
     '{{ regexMatch "^[0-9]{3}$" (randNumeric 3) }}{{ len (randAscii 9) }}': "true9",
     '{{ base "foo/bar/baz" }}|{{ base "" }}|{{ base "/" }}|{{ base "a/" }}': "baz|.|/|a",
     '{{ dir "foo/bar/baz" }}|{{ dir "foo" }}|{{ dir "/foo" }}': "foo/bar|.|/",
@@ -124,8 +124,7 @@ DICTS = {
     '{{ pluck "a" (dict "a" 1) (dict "b" 2) (dict "a" "") | toJson }}': '[1,""]',
     '{{ dig "user" "role" "name" "guest" (dict "user" (dict "role" (dict "name" "boss"))) }}': "boss",
     '{{ dig "user" "name" "guest" (dict "user" (dict)) }}{{ dict | dig "x" 1 }}': "guest1",
-    '{{ merge (dict "a" 1 "n" (dict "x" 1 "z" 0)) (dict "a" 2 "b" 3 "n" (dict "x" 9 "y" 2 "z" 5)) }}':
-        "map[a:1 b:3 n:map[x:1 y:2 z:5]]",
+    '{{ merge (dict "a" 1 "n" (dict "x" 1 "z" 0)) (dict "a" 2 "b" 3 "n" (dict "x" 9 "y" 2 "z" 5)) }}': "map[a:1 b:3 n:map[x:1 y:2 z:5]]",
     '{{ mustMerge (dict) (dict "a" 1) (dict "a" 2) }}': "map[a:1]",
     '{{ mergeOverwrite (dict "a" 1 "k" true) (dict "a" 2 "k" false) }}': "map[a:2 k:false]",
     '{{ mustMergeOverwrite (dict "n" (dict "x" 1)) (dict "n" (dict "y" 2)) }}': "map[n:map[x:1 y:2]]",
@@ -133,8 +132,7 @@ DICTS = {
     '{{ values (dict "b" 1 "a" 2) }}': "[2 1]",
     '{{ pick (dict "a" 1 "b" 2 "c" 3) "a" "c" "z" }}': "map[a:1 c:3]",
     '{{ omit (dict "a" 1 "b" 2 "c" 3) "a" "c" }}': "map[b:2]",
-    '{{ $a := dict "n" (dict "x" 1) }}{{ $b := deepCopy $a }}{{ $_ := set $b.n "x" 2 }}{{ $a }}{{ $b }}':
-        "map[n:map[x:1]]map[n:map[x:2]]",
+    '{{ $a := dict "n" (dict "x" 1) }}{{ $b := deepCopy $a }}{{ $_ := set $b.n "x" 2 }}{{ $a }}{{ $b }}': "map[n:map[x:1]]map[n:map[x:2]]",
     '{{ mustDeepCopy (list 1 (dict "a" 1)) }}': "[1 map[a:1]]",
 }
 NUMBERS = {
@@ -174,8 +172,7 @@ DATES = {
     '{{ now | mustDateModify "1ms" | date ".000" }}': ".536",
     '{{ now | must_date_modify "-1m" | date "15:04" }}': "15:08",
     '{{ toDate "2006-01-02" "2017-12-31" | date "02/01/2006" }}': "31/12/2017",
-    '{{ mustToDate "Jan 2, 2006 at 3:04pm (MST)" "Feb 3, 2013 at 7:54pm (UTC)" | date "2006-01-02 15:04" }}':
-        "2013-02-03 19:54",
+    '{{ mustToDate "Jan 2, 2006 at 3:04pm (MST)" "Feb 3, 2013 at 7:54pm (UTC)" | date "2006-01-02 15:04" }}': "2013-02-03 19:54",
     '{{ toDate "2006-01-02T15:04:05Z07:00" "2020-02-29T23:59:59.25+02:00" | unixEpoch }}': "1583013599",
     '{{ toDate "2006 002" "2024 366" | htmlDate }}': "2024-12-31",
     '{{ ago "2026-03-14T12:35:19Z" }}': "2h34m8s",
@@ -192,10 +189,10 @@ ENCODINGS = {
     '{{ b64enc "hällo" }}{{ b64dec "aMOkbGxv" }}': "aMOkbGxvhällo",
     '{{ b32enc "hello" }}{{ b32dec "NBSWY3DP" }}': "NBSWY3DPhello",
     '{{ toJson (dict "b" (list 1 2.5 nil true) "a" "<ä>") }}': '{"a":"\\u003cä\\u003e","b":[1,2.5,null,true]}',
-    '{{ mustToJson now }}': '"2026-03-14T15:09:26.535897Z"',
+    "{{ mustToJson now }}": '"2026-03-14T15:09:26.535897Z"',
     '{{ toRawJson "<&>" }}{{ mustToRawJson 1 }}': '"<&>"1',
     '{{ toPrettyJson (dict "a" (list 1)) }}': '{\n  "a": [\n    1\n  ]\n}',
-    '{{ mustToPrettyJson (list) }}': "[]",
+    "{{ mustToPrettyJson (list) }}": "[]",
     '{{ (fromJson `{"a": {"b": [1, 2]}}`).a.b }}|{{ fromJson "nope" }}': "[1 2]|",
     '{{ (mustFromJson `[{"x": 1.5}]` | first).x }}': "1.5",
     '{{ sha1sum "Hello world!" }}': hashlib.sha1(b"Hello world!").hexdigest(),
@@ -210,10 +207,8 @@ ENCODINGS = {
     """{{ jsEscape "'" }}""": r"\'",
     '{{ urlquery "Hello, World + ~Sprig!" 1 }}': "Hello%2C+World+%2B+~Sprig%211",
     '{{ $u := urlParse "http://admin:secret@server.com:8080/api?list=false#anchor" }}'
-    "{{ $u.scheme }} {{ $u.host }} {{ $u.hostname }} {{ $u.path }} {{ $u.query }} {{ $u.fragment }} {{ $u.userinfo }}":
-        "http server.com:8080 server.com /api list=false anchor admin:secret",
-    '{{ urlJoin (dict "fragment" "fragment" "host" "host:80" "path" "/path" "query" "query" "scheme" "http") }}':
-        "http://host:80/path?query#fragment",
+    "{{ $u.scheme }} {{ $u.host }} {{ $u.hostname }} {{ $u.path }} {{ $u.query }} {{ $u.fragment }} {{ $u.userinfo }}": "http server.com:8080 server.com /api list=false anchor admin:secret",
+    '{{ urlJoin (dict "fragment" "fragment" "host" "host:80" "path" "/path" "query" "query" "scheme" "http") }}': "http://host:80/path?query#fragment",
 }
 BASICS = {
     "{{ not 0 }}{{ not 1 }}": "truefalse",
@@ -315,10 +310,10 @@ REFUSALS = {
     "{{ dict 1 2 }}": "dict: a key must be text, not a number",
     "{{ chunk 0 (list) }}": "chunk: a chunk needs at least 1 item",
     "{{ slice (list 1) 2 }}": "slice: 2:1 is outside of a length of 1",
-    '{{ index (list 1) 1 }}': "index: index 1 is outside of a list of 1",
+    "{{ index (list 1) 1 }}": "index: index 1 is outside of a list of 1",
     '{{ index (list 1) "a" }}': "index: a list needs a whole number as index, not text",
-    '{{ index 1 1 }}': "index: cannot index a number",
-    '{{ index nil 1 }}': "index: cannot index null",
+    "{{ index 1 1 }}": "index: cannot index a number",
+    "{{ index nil 1 }}": "index: cannot index null",
     '{{ eq 1 "1" }}': "eq: cannot compare a number with text; convert one of them",
     "{{ index (dict) 1 }}": "index: the key of a map is text, not a number",
     '{{ dig "a" 1 2 (dict "a" (dict)) }}': "dig: the key of a map is text, not a number",
@@ -343,15 +338,13 @@ REFUSALS = {
     '{{ toDate "2006-01-02" "yesterday" }}': "toDate: the text does not have the form of the layout, at 2006",
     '{{ toDate "2006" "2017!" }}': "toDate: the text goes on after what the layout asks for",
     "{{ date `15` true }}": "date: needs a moment, seconds since 1970 or RFC 3339 text, not a boolean",
-    '{{ now.Birthday }}': "now.Birthday does not exist: now is a moment, not a map",
+    "{{ now.Birthday }}": "now.Birthday does not exist: now is a moment, not a map",
     '{{ regexMatch "(" "a" }}': "regexMatch: the pattern has a ( that is not closed",
 }
 
 
 @pytest.mark.parametrize(("source", "expected"), REFUSALS.items(), ids=list(REFUSALS))
-def test_functions_say_what_they_need(
-    text: Callable[..., str], source: str, expected: str
-) -> None:
+def test_functions_say_what_they_need(text: Callable[..., str], source: str, expected: str) -> None:
     """A function that cannot do its work names itself and what is wrong, not the value."""
     with pytest.raises(TemplateError) as caught:
         text(source, s="secret")
@@ -374,7 +367,9 @@ def test_the_same_dice_give_the_same_render() -> None:
 
     from appliance.language.template import Environment
 
-    template = compile_text("{{ uuidv4 }}{{ randAlphaNum 9 }}{{ shuffle `abcdef` }}{{ randInt 0 99 }}{{ now }}")
+    template = compile_text(
+        "{{ uuidv4 }}{{ randAlphaNum 9 }}{{ shuffle `abcdef` }}{{ randInt 0 99 }}{{ now }}"
+    )
     first, second = (template.text({}, Environment(0, random.Random(3))) for _ in range(2))
     assert first == second
     assert first != template.text({}, Environment(0, random.Random(4)))

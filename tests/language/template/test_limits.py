@@ -145,7 +145,9 @@ def test_honest_work_fits(env: Environment) -> None:
     assert 20_000 == len(compile_text(source).text({"rows": rows}, env).split(","))
     assert rows == compile_text("{{ toJson .rows }}").value({"rows": rows}, env)
     book = "word " * 200_000
-    assert 200_000 == compile_text('{{ splitList " " (trim .book) | len }}').value({"book": book}, env)
+    assert 200_000 == compile_text('{{ splitList " " (trim .book) | len }}').value(
+        {"book": book}, env
+    )
     assert "" == compile_text('{{ regexReplaceAll "wo(rd)" .part "" | nospace }}').text(
         {"part": book[:20_000]}, env
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -26,7 +28,9 @@ SCALARS = (
 )
 JSON = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 FRAGMENTS = st.sampled_from(
@@ -89,20 +93,17 @@ def test_text_without_actions_stays_as_it_is(text: str) -> None:
 @example("{{ $x := . }}{{ $x.a.b }}")
 def test_garbage_never_raises_anything_but_a_template_error(source: str) -> None:
     """Whatever the text, it renders or it raises TemplateError."""
-    try:
+    with suppress(TemplateError):
         compile_text(source).value({"a": 1, "b": {"c": [1, "x"]}}, ENV)
-    except TemplateError as error:
-        assert error.message  # noqa: PT017 - raising is allowed, not required
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(sorted(FUNCTIONS)), st.lists(JSON, max_size=4))
-def test_a_function_never_raises_anything_but_a_template_error(name: str, values: list[Any]) -> None:
+def test_a_function_never_raises_anything_but_a_template_error(
+    name: str, values: list[Any]
+) -> None:
     """Whatever the arguments, a function answers with JSON or raises TemplateError."""
     arguments = "".join(f" (index .v {place})" for place in range(len(values)))
-    try:
+    with suppress(TemplateError):
         result = compile_text("{{ " + name + arguments + " }}").value({"v": values}, ENV)
-    except TemplateError as error:
-        assert error.message  # noqa: PT017 - raising is allowed, not required
-    else:
-        assert exactly(result, compile_value({"r": "{{ .r }}"}).render({"r": result}, ENV)["r"])
+        assert exactly(result, json.loads(json.dumps(result, allow_nan=False)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -114,7 +115,9 @@ def test_groups_hold_their_last_turn() -> None:
     assert {"second": 2} == {name: n for name, n in regex.names.items() if name == "second"}
 
 
-PIECES = st.sampled_from(["a", "b", "c", ".", "[ab]", "[^a]", r"\w", r"\b", "(?:a|b)", "(?:ab|a)", "(?:b|)"])
+PIECES = st.sampled_from(
+    ["a", "b", "c", ".", "[ab]", "[^a]", r"\w", r"\b", "(?:a|b)", "(?:ab|a)", "(?:b|)"]
+)
 QUANTIFIERS = st.sampled_from(["", "", "*", "+", "?", "{2}", "{1,2}", "*?", "+?"])
 PATTERNS = st.lists(st.tuples(PIECES, QUANTIFIERS), max_size=5).map(
     lambda parts: "".join(piece + ("" if piece == r"\b" else mark) for piece, mark in parts)
@@ -136,8 +139,6 @@ def test_matches_agree_with_python(pattern: str, text: str) -> None:
 def test_any_pattern_is_compiled_or_refused(pattern: str) -> None:
     """No pattern makes the compiler fail in another way, and none runs for long."""
     started = time.process_time()
-    try:
+    with suppress(Fault):
         find_all(pattern, "aab1-(b)*" * 3)
-    except Fault:
-        pass
     assert time.process_time() - started < 1.0

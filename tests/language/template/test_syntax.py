@@ -34,7 +34,7 @@ CASES = {
     "a {{- /* note */ -}} b": "ab",
     # constants
     r'{{ "a\tb\"\\\u00e4\x41\101\U0001F600" }}': 'a\tb"\\äAA😀',
-    "{{ `raw \\n \"q\"` }}": 'raw \\n "q"',
+    '{{ `raw \\n "q"` }}': 'raw \\n "q"',
     "{{ 'a' }}{{ '\\n' }}": "9710",
     "{{ 0x1F }} {{ 0o17 }} {{ 017 }} {{ 0b101 }} {{ 1_000 }} {{ -5 }} {{ +5 }}": "31 15 15 5 1000 -5 5",
     "{{ 1.5 }} {{ .5 }} {{ 1e3 }} {{ -2.5e-1 }}": "1.5 0.5 1000 -0.25",
@@ -96,6 +96,7 @@ def test_syntax(text: Callable[..., str], source: str, expected: str) -> None:
     assert expected == text(source, **DATA)
 
 
+LEFT_OUT = "is left out: a template reaches no program, file, environment, network or key"
 SYNTAX_ERRORS = {
     "{{ .a": (1, 1, 'the action is not closed: "}}" is missing'),
     "x\n {{ .a": (2, 2, 'the action is not closed: "}}" is missing (template line 2, column 2)'),
@@ -130,10 +131,8 @@ SYNTAX_ERRORS = {
         1, 39, "the variable $y is not known; declare it with :="),
     "{{ $ := 1 }}": (1, 4, "unexpected $; expected the name of a variable"),
     "{{ $a, $b := .x }}": (1, 6, "unexpected ,; expected :="),
-    "{{ call .a }}": (1, 4, "the function 'call' is left out on purpose: a template reaches no program, "
-                            "file, environment, network or key"),
-    '{{ env "HOME" }}': (1, 4, "the function 'env' is left out on purpose: a template reaches no program, "
-                               "file, environment, network or key"),
+    "{{ call .a }}": (1, 4, f"the function 'call' {LEFT_OUT}"),
+    '{{ env "HOME" }}': (1, 4, f"the function 'env' {LEFT_OUT}"),
     "{{ upper }}": (1, 4, "upper: takes 1 arguments, not 0"),
     '{{ "a" | upper "b" }}': (1, 10, "upper: takes 1 arguments, not 2"),
     "{{ printf }}": (1, 4, "printf: takes at least 1 arguments, not 0"),
@@ -207,7 +206,12 @@ def test_a_render_error_has_its_place(text: Callable[..., str]) -> None:
 
 REFERENCES = {
     "{{ .tasks.fetch.output.value }}": {("tasks", "fetch", "output", "value")},
-    "{{ $.a.b }}{{ if .c }}{{ .d }}{{ else }}{{ .e }}{{ end }}": {("a", "b"), ("c",), ("d",), ("e",)},
+    "{{ $.a.b }}{{ if .c }}{{ .d }}{{ else }}{{ .e }}{{ end }}": {
+        ("a", "b"),
+        ("c",),
+        ("d",),
+        ("e",),
+    },
     "{{ range .list }}{{ .x }}{{ $.y }}{{ else }}{{ .z }}{{ end }}": {("list",), ("y",), ("z",)},
     "{{ with .m }}{{ .x }}{{ end }}": {("m",)},
     '{{ index .tasks "a" }}{{ (index .tasks "a").output }}': {("tasks",)},
@@ -220,7 +224,9 @@ REFERENCES = {
 
 
 @pytest.mark.parametrize(("source", "expected"), REFERENCES.items(), ids=list(REFERENCES))
-def test_references_are_the_paths_from_the_root(source: str, expected: set[tuple[str, ...]]) -> None:
+def test_references_are_the_paths_from_the_root(
+    source: str, expected: set[tuple[str, ...]]
+) -> None:
     """`references` names what a template surely reads from the root, and nothing else."""
     assert expected == compile_text(source).references
 
@@ -259,7 +265,9 @@ def test_maps_and_lists_of_any_class_work(
     """Values are read through the Mapping and Sequence protocols, and come back as plain copies."""
     lazy = Lazy({"b": {"c": [1]}, "a": 1})
     assert "1 [1] map[a:1 b:map[c:[1]]]" == text("{{ .v.a }} {{ .v.b.c }} {{ .v }}", v=lazy)
-    assert "102030|20|3" == text("{{ range .l }}{{ . }}{{ end }}|{{ index .l 1 }}|{{ len .l }}", l=LazyList())
+    assert "102030|20|3" == text(
+        "{{ range .l }}{{ . }}{{ end }}|{{ index .l 1 }}|{{ len .l }}", l=LazyList()
+    )
     assert {"b": {"c": [1]}, "a": 1} == value("{{ .v }}", v=lazy)
     assert dict is type(value("{{ .v.b }}", v=lazy))
     assert [10, 20, 30] == value("{{ .l }}", l=LazyList())

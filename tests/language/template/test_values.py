@@ -80,7 +80,9 @@ def test_a_value_is_a_copy(value: Callable[..., Any]) -> None:
 
 def test_a_tree_renders_its_templates(env: Environment) -> None:
     """Strings with actions are rendered wherever they stand; all else stays as it is."""
-    tree = compile_value({"user": {"name": "{{ .n }}"}, "tags": ["x", "{{ .list }}"], "k": 1, "{{": "y"})
+    tree = compile_value(
+        {"user": {"name": "{{ .n }}"}, "tags": ["x", "{{ .list }}"], "k": 1, "{{": "y"}
+    )
     assert {
         "user": {"name": 42},
         "tags": ["x", [1, [2, {"a": None}]]],
@@ -108,7 +110,9 @@ def test_errors_in_a_tree_name_the_place(env: Environment) -> None:
     assert ("with", "user", "names", 1) == caught.value.path
     assert (1, 4) == (caught.value.line, caught.value.column)
     tree = compile_value({"user": {"name": "{{ .x }}"}})
-    with pytest.raises(TemplateError, match=r"^user\.name: \.x does not exist; \. has y$") as caught:
+    with pytest.raises(
+        TemplateError, match=r"^user\.name: \.x does not exist; \. has y$"
+    ) as caught:
         tree.render({"y": 1}, env)
     assert ("user", "name") == caught.value.path
     with pytest.raises(TemplateError, match=r"^\.x does not exist: \. is empty$"):
