@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import itertools
 import os
@@ -42,29 +43,53 @@ _OPTIONS = {
     "log_min_messages": "fatal",
 }
 _ROOM_BYTES = 1 << 30
+_PREFIX = "compozy-pg-"
 
 
-def _fast_directory() -> str | None:
-    """Return a directory in memory if it has room: copying a database writes a thousand files."""
-    shared = "/dev/shm"
-    roomy = os.path.isdir(shared) and shutil.disk_usage(shared).free > _ROOM_BYTES  # noqa: PTH112
-    return shared if roomy else None
+def _scratch_directory() -> tuple[Path, int]:
+    """Make a directory that is ours as long as the descriptor is open, in memory if there is room.
+
+    Copying a database writes a thousand files. Those of test processes that were killed are removed.
+    """
+    shared = Path("/dev/shm")
+    roomy = shared.is_dir() and shutil.disk_usage(shared).free > _ROOM_BYTES
+    base = shared if roomy else Path(tempfile.gettempdir())
+    for old in base.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > 60 and (lock := _lock(old)):
+                shutil.rmtree(old, ignore_errors=True)
+                os.close(lock)
+    scratch = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+    return scratch, _lock(scratch)
+
+
+def _lock(directory: Path) -> int:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 class PostgresServer:
     """A server of our own on a socket in a directory of its own; nothing listens on the network."""
 
     def __init__(self) -> None:
-        # a short name, for the path of a socket has 107 bytes
-        self._scratch = Path(tempfile.mkdtemp(prefix="pg-", dir=_fast_directory()))
+        self._scratch, self._lock = _scratch_directory()
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         os.chown(self._scratch, self._user.pw_uid, self._user.pw_gid)
         self._data = self._scratch / "data"
         self._binaries = self._find_binaries()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
-        self._initialise()
-        self.start()
+        try:
+            self._initialise()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def conninfo(self, database: str = "postgres") -> str:
         """Return how to connect to *database*, as libpq wants it."""
@@ -92,6 +117,7 @@ class PostgresServer:
         """Stop and remove every file."""
         self.kill()
         shutil.rmtree(self._scratch, ignore_errors=True)
+        os.close(self._lock)
 
     @contextlib.contextmanager
     def database(self, template: str) -> Iterator[str]:
