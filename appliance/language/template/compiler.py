@@ -347,5 +347,7 @@ def _missing(value: Mapping[str, Any], name: str, owner: str, spelled: str) -> s
         return f"{spelled} does not exist; did you mean {owner}.{close}?"
     if not keys:
         return f"{spelled} does not exist: {owner or '.'} is empty"
-    shown = ", ".join(key[:40] for key in keys[:_SHOWN_KEYS]) + (", ..." if len(keys) > _SHOWN_KEYS else "")
+    shown = ", ".join(key[:40] for key in keys[:_SHOWN_KEYS]) + (
+        ", ..." if len(keys) > _SHOWN_KEYS else ""
+    )
     return f"{spelled} does not exist; {owner or '.'} has {shown}"

@@ -21,7 +21,7 @@ class TemplateError(InvalidInput):
         self.line, self.column, self.path = line, column, path
 
 
-class Fault(Exception):  # noqa: N818 - a TemplateError in the making: it does not know its place yet
+class Fault(Exception):
     """A template error before its position is known; `offset` counts characters, -1 is unknown."""
 
     def __init__(self, message: str, offset: int = -1) -> None:

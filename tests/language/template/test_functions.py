@@ -6,6 +6,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -73,7 +74,8 @@ TEXTS = {
     '{{ dir "foo/bar/baz" }}|{{ dir "foo" }}|{{ dir "/foo" }}': "foo/bar|.|/",
     '{{ clean "foo/bar/../baz" }}|{{ clean "//a" }}|{{ clean "" }}': "foo/baz|/a|.",
     '{{ ext "foo.bar" }}|{{ ext "a.b/c" }}|{{ ext ".rc" }}': ".bar||.rc",
-    '{{ isAbs "/a" }}': "true",
+    '{{ isAbs "/a" }}{{ osIsAbs "a" }}': "truefalse",
+    '{{ osBase "a/b" }} {{ osDir "a/b" }} {{ osClean "a//b" }} {{ osExt "a.b" }}': "b a a/b .b",
 }
 REGEXES = {
     r'{{ regexMatch "[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}" "test@acme.com" }}': "true",
@@ -248,6 +250,13 @@ def test_every_function_is_tested() -> None:
     """No function is in the language without a case here."""
     mentioned = set(re.findall(r"\w+", " ".join(CASES)))
     assert {"fail"} == {*FUNCTIONS, *SHORT_CIRCUIT} - mentioned
+
+
+def test_every_function_is_documented() -> None:
+    """The page on templates names every function; the `must...` forms have one sentence there."""
+    page = Path(__file__).parents[3].joinpath("docs/templates.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"\w+", page))
+    assert set() == {name for name in FUNCTIONS if not name.startswith("must")} - documented
 
 
 def test_fail_stops_the_render_with_its_own_words(text: Callable[..., str]) -> None:

@@ -32,8 +32,7 @@ FUNCTIONS: dict[str, Function] = {
 _LEFT_OUT = (
     " bcrypt buildCustomCert call decryptAES derivePassword encryptAES env expandenv genCA "
     "genCAWithKey genPrivateKey genSelfSignedCert genSelfSignedCertWithKey genSignedCert "
-    "genSignedCertWithKey getHostByName hello htpasswd osBase osClean osDir osExt osIsAbs "
-    "semver semverCompare "
+    "genSignedCertWithKey getHostByName htpasswd "
 )
 
 
@@ -43,9 +42,7 @@ def find(name: str) -> Function:
     if function:
         return function
     if f" {name} " in _LEFT_OUT:
-        raise Fault(
-            f"the function {name!r} is left out on purpose: a template reaches no program, file, "
-            "environment, network or key"
-        )
+        why = "is left out: a template reaches no program, file, environment, network or key"
+        raise Fault(f"the function {name!r} {why}")
     hint = suggestions.hint(name, (*FUNCTIONS, *SHORT_CIRCUIT))
     raise Fault(f"there is no function {name!r}{hint}")

@@ -202,3 +202,5 @@ TABLE = {
     "isAbs": f(lambda path: path.startswith("/"), text),
 }
 TABLE["trimall"] = TABLE["trimAll"]
+for _name in ("base", "dir", "clean", "ext", "isAbs"):
+    TABLE[f"os{_name[0].upper()}{_name[1:]}"] = TABLE[_name]
