@@ -15,7 +15,7 @@ RESOURCES = frozenset(
     "agent embedder knowledge_base mcp memory model task vector_db vectordb".split()  # noqa: SIM905 - words
 )
 """Kinds of autoloaded files that hold such definitions."""
-RUNTIMES = frozenset({"bun", "node"})
+RUNTIMES = ("bun", "node")
 NATIVE_TOOLS = "cp__"
 """Prefix of the tools that Compozy has built in."""
 

@@ -5,7 +5,6 @@ Everything is checked before anything runs, and every problem is told at once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +14,7 @@ import msgspec
 from appliance.config import registry, sources
 from appliance.errors import InvalidInput
 from appliance.language import later, yaml
+from appliance.language.autoload import find_files
 from appliance.language.model import Json, Project, Runtime, Workflow
 from appliance.language.options import read_options
 from appliance.language.problems import InvalidDocument, Problem, Problems, texts
@@ -28,10 +28,7 @@ PROJECT_FILE = "compozy.yaml"
 SAMPLE = Path(__file__).parent.parent / "sample"
 
 _SILENT = ("author", "CWD", "monitoring")
-_NEVER = re.compile(r"\.#.*|.*~|.*\.bak|.*\.swp|.*\.tmp|\._.*")
-"""Names that autoload leaves out: what editors leave behind."""
-_BRACES = re.compile(r"(.*?)\{([^{}]*)\}(.*)", re.DOTALL)
-_MAX_PATTERNS = 100
+_KINDS = ("workflow", "tool", "schema", *sorted(later.RESOURCES))
 
 
 def load_project(path: Path | None, environ: Mapping[str, str]) -> Project:
@@ -222,43 +219,20 @@ class _Loader:
 
     def _autoload(self, section: Section) -> Iterator[_Found]:
         self._strict = section.flag("strict") if section.has("strict") else True
-        enabled = section.flag("enabled")
-        patterns = {key: section.texts(key) for key in ("include", "exclude")}
-        section.finish(("watch_enabled",))
-        if not enabled:
-            return
-        if not patterns["include"]:
-            section.error("autoload needs 'include', a list of patterns")
-        excluded = set(self._matches(section, "exclude", patterns["exclude"]))
-        for file in dict.fromkeys(self._matches(section, "include", patterns["include"])):
-            wanted = file not in excluded and not _NEVER.fullmatch(file.name)
-            if wanted and file.name != PROJECT_FILE:
-                yield from self._load(file)
+        for file in find_files(section, self.directory):
+            problems = Problems()
+            found = self._open_found(file, problems) if file.name != PROJECT_FILE else None
+            if found is not None and found.needed_text("resource"):
+                kind = found.choice("resource", _KINDS, "")
+                yield _Found(kind, found, problems)
+            else:
+                self._judge(problems)
 
-    def _matches(self, section: Section, key: str, patterns: tuple[str, ...]) -> Iterator[Path]:
-        for index, pattern in enumerate(patterns):
-            if pattern.startswith("/") or ".." in Path(pattern).parts:
-                section.error("a pattern cannot lead out of the project", key, index)
-                continue
-            for each in _expanded(pattern):
-                wanted = f"{each}/*" if each.endswith("**") else each
-                yield from sorted(file for file in self.directory.glob(wanted) if file.is_file())
-
-    def _load(self, file: Path) -> Iterator[_Found]:
-        problems = Problems()
-        name = self._shown(file)
-        if not file.resolve().is_relative_to(self.directory.resolve()):
-            problems.add(Problem(name, 0, 0, "this link leads out of the project"))
-            section = None
-        else:
-            section = self._open(name, problems)
-        kind = section.needed_text("resource") if section else ""
-        if section is not None:
-            kinds = {"workflow", "tool", "schema", *later.RESOURCES}
-            kind = section.choice("resource", sorted(kinds), "workflow") if kind else ""
-            yield _Found(kind, section, problems)
-        else:
-            self._judge(problems)
+    def _open_found(self, file: Path, problems: Problems) -> Section | None:
+        if file.resolve().is_relative_to(self.directory.resolve()):
+            return self._open(self._shown(file), problems)
+        problems.add(Problem(self._shown(file), 0, 0, "this link leads out of the project"))
+        return None
 
     def _settle(self, found: _Found, offer: Offer) -> None:
         if found.kind in later.RESOURCES:
@@ -292,15 +266,3 @@ def _finish(section: Section) -> None:
     if isinstance(knowledge, list):
         section.warn(later.not_available("a knowledge binding"), "knowledge")
     section.finish((*_SILENT, *later.DEFINITIONS, *registry.SECTIONS))
-
-
-def _expanded(pattern: str) -> list[str]:
-    """Return the patterns that `{a,b}` stands for."""
-    todo, done = [pattern], list[str]()
-    while todo and len(done) + len(todo) < _MAX_PATTERNS:
-        match = _BRACES.fullmatch(each := todo.pop())
-        if match:
-            todo += [f"{match[1]}{part}{match[3]}" for part in match[2].split(",")]
-        else:
-            done.append(each)
-    return done

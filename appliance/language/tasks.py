@@ -71,26 +71,34 @@ class TaskReader:
             section.error(f"tasks are nested more than {MAX_NESTING} deep")
             return None
         kind = self._type(section)
+        fields = self._common(section, kind or "basic")
         if kind is None:
-            return Placed(Task(**self._common(section, "basic")), section, partial=True)
-        fields = self._common(section, kind)
-        members: tuple[Placed, ...] = ()
-        if kind == "basic":
-            fields["tool"] = _tool(section)
-        elif kind == "router":
-            fields |= self._router(section, depth, lifted)
-        elif kind == "collection":
-            more, members = self._collection(section, depth)
-            fields |= more
-        elif kind != "aggregate":
-            members = self._group(section, kind, depth)
-            fields |= {"tasks": tuple(member.task for member in members)}
-        if kind == "parallel":
-            fields |= _workers(section)
-        elif kind == "aggregate" and not section.has("outputs"):
-            section.error("an aggregate needs 'outputs'")
+            return Placed(Task(**fields), section, partial=True)
+        own, members = self._own(section, kind, depth, lifted)
         _finish(section, kind)
-        return Placed(Task(**fields), section, members)
+        return Placed(Task(**fields, **own), section, members)
+
+    def _own(
+        self, section: Section, kind: str, depth: int, lifted: list[Placed]
+    ) -> tuple[dict[str, Any], tuple[Placed, ...]]:
+        """Read what only tasks of this type have: fields, and the tasks inside."""
+        if kind == "basic":
+            return {"tool": _tool(section)}, ()
+        if kind == "router":
+            return self._router(section, depth, lifted), ()
+        if kind == "collection":
+            return self._collection(section, depth)
+        if kind == "aggregate":
+            if not section.has("outputs"):
+                section.error("an aggregate needs 'outputs'")
+            return {}, ()
+        members = self.scope(section.sections("tasks"), depth + 1)
+        fields = {"tasks": tuple(member.task for member in members)}
+        if kind == "composite":
+            return fields, members
+        if not members:
+            section.error("a parallel needs at least one task in 'tasks'")
+        return {**fields, **_workers(section)}, members
 
     def _type(self, section: Section) -> str | None:
         """Return the type of a task, or None once it is noted that it cannot be run."""
@@ -150,12 +158,6 @@ class TaskReader:
         placed = self._task(section, depth + 1, more)
         lifted += [placed, *more] if placed is not None else more
         return placed.task.id if placed is not None else ""
-
-    def _group(self, section: Section, kind: str, depth: int) -> tuple[Placed, ...]:
-        members = self.scope(section.sections("tasks"), depth + 1)
-        if kind == "parallel" and not members:
-            section.error("a parallel needs at least one task in 'tasks'")
-        return members
 
     def _collection(
         self, section: Section, depth: int

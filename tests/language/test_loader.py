@@ -372,6 +372,13 @@ def test_what_has_no_effect_is_a_warning(files: Files) -> None:
                 "2:48: a pattern cannot lead out of the project",
             ],
         ),
+        (
+            "name: p\nautoload: {enabled: true, include: ['{a,../b}.yaml', '{,}']}",
+            [
+                "2:37: a pattern cannot lead out of the project",
+                "2:54: '{,}' is not a pattern",
+            ],
+        ),
         ("name: p\nschemas: [{id: a}, {id: a}]", ["2:21: the schema 'a' is there twice"]),
         ("name: p\nname: q", ["2:1: the key 'name' is there twice, first in line 1"]),
     ],
