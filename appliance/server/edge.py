@@ -6,10 +6,10 @@ Nothing gets past it: what goes wrong below ends here as problem details.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import MutableMapping
 from typing import Any, cast
 
+import structlog
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 
 from appliance import clock
@@ -18,7 +18,7 @@ from appliance.server.headers import secured
 from appliance.server.metrics import Metrics
 from appliance.server.problem import MEDIA_TYPE, Problem, describe, encode, problem
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Edge:
@@ -106,7 +106,9 @@ class Exchange:
 
     async def _fail(self, told: Problem) -> None:
         if self.status:
-            log.warning("%s %s was cut short: %s", self.method, told.instance, told.detail)
+            log.warning(
+                "answer.cut_short", method=self.method, instance=told.instance, why=told.code
+            )
             return
         body = encode(told)
         fields = [

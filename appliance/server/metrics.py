@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
@@ -175,3 +176,16 @@ class _Appliance:
         yield build
         uptime = clock.monotonic() - self._since
         yield GaugeMetricFamily("compozy_uptime_seconds", "Time since start.", value=uptime)
+        newest = max(map(_made_at, self._appliance.data.backups_path.glob("*.zip")), default=0.0)
+        yield GaugeMetricFamily(
+            "compozy_backup_last_timestamp_seconds",
+            "When the newest backup was made, 0 when there is none.",
+            value=newest,
+        )
+
+
+def _made_at(backup: Path) -> float:
+    try:
+        return backup.stat().st_mtime
+    except FileNotFoundError:  # deleted in the meantime
+        return 0.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
+import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
@@ -17,7 +17,7 @@ from appliance.errors import ApplianceError, NotFound, Overloaded, TooLarge, Una
 
 MEDIA_TYPE = "application/problem+json"
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _CODES = {404: NotFound.code, 413: TooLarge.code}
 
@@ -127,6 +127,6 @@ def _flaw(extra: dict[str, Any]) -> Flaw:
 
 def _unexpected(error: BaseException, instance: str) -> Problem:
     request_id = ids.new_id()
-    log.error("unexpected error %s at %s", request_id, instance, exc_info=error)
+    log.error("request.failed", request_id=request_id, instance=instance, exc_info=error)
     detail = f"The server made an error; its log has the cause under {request_id}."
     return problem(500, "internal", detail, instance, request_id=request_id)

@@ -10,7 +10,7 @@ from appliance.server.headers import SECURITY
 from appliance.server.problem import MEDIA_TYPE, encode, problem
 
 
-class Refusal(Exception):  # noqa: N818 - a verdict, not an error of ours
+class Refusal(Exception):
     """The connection ends here, with this answer."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:

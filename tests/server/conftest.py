@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from appliance.server.app import create_app
 Client = Callable[..., httpx.AsyncClient]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -66,6 +67,13 @@ def settings_for(
     )
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_settings(request: pytest.FixtureRequest) -> DatabaseSettings:
+    """A migrated database of each kind; one in memory is SQLite to whoever looks from here."""
+    settings: DatabaseSettings = request.getfixturevalue(f"{request.param}_settings")
+    return settings
+
+
 @pytest.fixture
 async def appliance(
     database_settings: DatabaseSettings, tmp_path: Path, project: Project
@@ -86,20 +94,38 @@ def admin_key(appliance: Appliance) -> str:
     return key
 
 
+@asynccontextmanager
+async def clients(app: Litestar) -> AsyncIterator[Client]:
+    """Make clients of *app* with a token, or with none."""
+    async with AsyncExitStack() as stack:
+
+        def client(token: str = "", address: str = "192.0.2.7") -> httpx.AsyncClient:
+            headers = {"authorization": f"Bearer {token}"} if token else {}
+            transport = httpx.ASGITransport(cast("Any", app), client=(address, 50_000))
+            made = httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+            stack.push_async_callback(made.aclose)
+            return made
+
+        yield client
+
+
 @pytest.fixture
 async def connect(app: Litestar) -> AsyncIterator[Client]:
-    """Make a client with a token, or with none."""
-    made: list[httpx.AsyncClient] = []
+    async with clients(app) as client:
+        yield client
 
-    def client(token: str = "", address: str = "192.0.2.7") -> httpx.AsyncClient:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        transport = httpx.ASGITransport(cast("Any", app), client=(address, 50_000))
-        made.append(httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers))
-        return made[-1]
 
-    yield client
-    for one in made:
-        await one.aclose()
+@pytest.fixture(scope="module")
+async def sqlite_app(
+    tmp_path_factory: pytest.TempPathFactory, project: Project
+) -> AsyncIterator[tuple[Litestar, Client]]:
+    """One application in memory for all tests of a module, where the database does not matter."""
+    home = tmp_path_factory.mktemp("home")
+    database = DatabaseSettings(path=":memory:")
+    async with Appliance.open(settings_for(database, home), project) as opened:
+        app = create_app(opened)
+        async with clients(app) as client:
+            yield app, client
 
 
 @pytest.fixture

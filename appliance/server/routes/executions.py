@@ -48,7 +48,7 @@ class StartAndWait(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: Annotated[float, msgspec.Meta(gt=0, le=300)] = 60.0
 
 
-@get("/workflows/{workflow_id:str}/executions", opt=raises(NotFound), tags=["executions"])
+@get("/workflows/{workflow_id:str}/executions", tags=["executions"])
 async def list_executions_of(
     request: ApiRequest,
     workflow_id: FromPath[str],
