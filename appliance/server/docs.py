@@ -15,14 +15,20 @@ from litestar import Litestar
 
 from appliance.errors import ApplianceError
 from appliance.server import openapi
+from appliance.server.problem import EDGE_CODES
 
 Json = dict[str, Any]
 
 _STYLE = files("appliance.server").joinpath("docs.css").read_text("utf-8")
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+
+def digest(style: str) -> str:
+    """Return the word by which a content security policy knows *style*."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+
 
 HEADERS: dict[str, str] = {
-    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
+    "content-security-policy": f"default-src 'none'; style-src {digest(_STYLE)}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "cache-control": "no-cache",
 }
@@ -208,10 +214,10 @@ def _limits(schema: Json) -> Iterator[str]:
 
 
 def _errors() -> str:
+    codes = {error.code: (error.status, error.__doc__ or "") for error in _kinds(ApplianceError)}
     items = "".join(
-        f'<dt id="{escape(error.code)}"><code>{escape(error.code)}</code> · {error.status}</dt>'
-        f"<dd>{_text(error.__doc__ or '')}</dd>"
-        for error in sorted(_kinds(ApplianceError), key=lambda error: (error.status, error.code))
+        f'<dt id="{escape(code)}"><code>{escape(code)}</code> · {status}</dt><dd>{_text(text)}</dd>'
+        for code, (status, text) in sorted((EDGE_CODES | codes).items())
     )
     return f'<h2 id="errors">Errors</h2><dl>{items}</dl>'
 

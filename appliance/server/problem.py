@@ -19,6 +19,18 @@ MEDIA_TYPE = "application/problem+json"
 
 log = structlog.get_logger(__name__)
 
+EDGE_CODES = {
+    "bad_request": (400, "What was sent is not a valid HTTP/1.1 request."),
+    "deadline_exceeded": (504, "The server took too long to answer."),
+    "header_too_large": (431, "Request line and header are too large."),
+    "method_not_allowed": (405, "The `Allow` header names the methods that are possible here."),
+    "request_timeout": (408, "The request did not arrive in time."),
+    "stopping": (503, "The server stops and will be back; ask again soon."),
+    "too_many_connections": (503, "Too many connections are open, here or from this address."),
+    "unsupported_media_type": (415, "The body is of a kind that is not read here."),
+}
+"""Codes that belong to HTTP and to no error of the appliance: their status and what they mean."""
+
 _CODES = {404: NotFound.code, 413: TooLarge.code}
 
 
