@@ -21,7 +21,7 @@ from appliance.tools.calls import (
     unavailable,
 )
 from appliance.tools.nursery import Nursery
-from appliance.tools.worker import Worker
+from appliance.tools.worker import PATIENCE, Worker
 
 __all__ = [
     "ToolCall",
@@ -46,9 +46,6 @@ SECRETS = frozenset(
     }
 )
 """Environment variables of the server that no tool sees."""
-
-PATIENCE = 0.005
-"""Seconds that calls wait for a busy worker before another one is forked."""
 
 FORKS_AT_ONCE = 16
 
@@ -235,17 +232,17 @@ class ToolPool:
             self._growth = self._loop.call_later(max(left, PATIENCE), self._grow)
 
     def _wanted(self, now: float) -> int:
-        """Return how many workers to fork now: one, or as many again as are held up by slow calls.
+        """Return how many workers to fork now: as many again as slow calls hold up, at least one.
 
-        While there is one for each core and one of them is quick, more would not be faster.
+        While there is a worker for each core, and for each one held up, that soon gets free, more
+        would not be faster.
         """
-        running = [worker for worker in self._workers if worker.call is not None]
-        slow = sum(now - worker.since >= PATIENCE for worker in running)
+        held_up = sum(worker.held_up(now) for worker in self._workers)
         expecting = self._nursery is not None and self._nursery.expecting
-        if expecting or (slow < len(running) and len(self._workers) >= self._cores):
+        if expecting or len(self._workers) - held_up >= max(held_up, self._cores):
             return 0
         room = self._runtime.max_processes - len(self._workers)
-        return min(room, len(self._waiting), max(slow, 1), FORKS_AT_ONCE)
+        return min(room, len(self._waiting), max(held_up, 1), FORKS_AT_ONCE)
 
     def _fork(self) -> None:
         if self._nursery is not None:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -27,6 +28,13 @@ REPLY_LIMIT = 16 << 20
 
 KILL_GRACE = 2.0
 """Seconds that a process may take to end after it was asked, or was killed."""
+
+
+PATIENCE = 0.005
+"""Seconds that a call waits for a worker, and a worker for whatever its call does, without more."""
+
+COMPUTING_PATIENCE = 0.1
+"""The same where the worker needs a processor: another worker would need one as well."""
 
 
 class Owner(Protocol):
@@ -102,6 +110,25 @@ class Worker:
         self.since = self._loop.time()
         self._timer = self._loop.call_later(call.timeout, self._expire)
         return True
+
+    def held_up(self, now: float) -> bool:
+        """Tell whether the present call keeps the process for long, without keeping a core busy."""
+        if self.call is None:
+            return False
+        ran = now - self.since
+        return ran >= COMPUTING_PATIENCE or (ran >= PATIENCE and self._sleeps())
+
+    def _sleeps(self) -> bool:
+        """Tell whether the process waits for something else than a core or the next call."""
+        try:
+            self._connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            with suppress(OSError):
+                status = Path(f"/proc/{self.pid}/stat").read_bytes()
+                return status.rpartition(b")")[2][1:2] in b"SD"
+        except OSError:
+            pass
+        return False
 
     def abandon(self, call: ToolCall) -> None:
         """Kill the process if it is running *call*. No outcome will be delivered."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import uvloop
 
-from tests.tools.workshop import Workshop, children
+from tests.tools.workshop import Workshop, zygotes
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
@@ -25,9 +24,8 @@ def workshop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worksho
     """A workshop on uvloop, as in the server, or on what `loop_kind` says."""
     own = "loop_kind" in request.fixturenames and request.getfixturevalue("loop_kind") == "asyncio"
     factory = asyncio.new_event_loop if own else uvloop.new_event_loop
-    before = set(children(os.getpid()))
     with asyncio.Runner(loop_factory=factory) as runner:
         workshop = Workshop(tmp_path, runner)
         yield workshop
         workshop.close()
-    assert set(children(os.getpid())) <= before, "a process outlived its pool"
+    assert zygotes() == [], "a process outlived its pool"

@@ -73,9 +73,7 @@ def test_secrets_of_the_server_are_kept_back(
     """A function sees the environment of the server without its passwords and keys."""
     for name in ("DATABASE_URL", "DB_PASSWORD", "COMPOZY_API_KEY", "MINE", "OTHER"):
         monkeypatch.setenv(name, "x")
-    workshop.open(
-        "import os\ndef names(): return sorted(os.environ)", secrets=frozenset({"MINE"})
-    )
+    workshop.open("import os\ndef names(): return sorted(os.environ)", secrets=frozenset({"MINE"}))
 
     names = workshop.output("names")
 
@@ -93,7 +91,8 @@ def test_results_are_passed_on_as_they_are(workshop: Workshop) -> None:
 
     assert workshop.output("nothing") == {}
     assert workshop.output("pair") == [1, 2]
-    for value in (0, "", [], {"a": [None, True, 1.5]}, "añ\u2028\x00\U0001f600", 10**30):
+    values: list[object] = [0, "", [], {"a": [None, True, 1.5]}, "añ\u2028\x00\U0001f600", 10**30]
+    for value in values:
         assert workshop.output("same", value=value) == value
 
 

@@ -15,7 +15,7 @@ from appliance.errors import InvalidInput
 from appliance.tools import nursery as nursery_module
 from appliance.tools import pool as pool_module
 from appliance.tools.pool import ToolFailure, ToolPool, ToolRuntime
-from tests.tools.workshop import Workshop, children, gone, request
+from tests.tools.workshop import Workshop, children, gone, request, zygotes
 
 SLEEP = """
     import os, time
@@ -23,6 +23,13 @@ SLEEP = """
     def sleep(seconds): time.sleep(seconds); return os.getpid()
     def noop(): pass
     def die(): os._exit(1)
+"""
+
+COMPUTE = """
+    import time
+    def compute(seconds):
+        end = time.process_time() + seconds
+        while time.process_time() < end: pass
 """
 
 
@@ -53,28 +60,40 @@ def test_there_are_never_more_processes_than_allowed(workshop: Workshop) -> None
 
     assert len({getattr(each, "output", None) for each in outcomes}) == 3
     assert pool.processes == 3
-    [zygote] = children(os.getpid())
+    [zygote] = zygotes()
     assert len(children(zygote)) == 3
 
 
-def test_short_calls_share_few_processes(workshop: Workshop) -> None:
-    """A flood of short calls does not make a process for each core twice over."""
-    pool = workshop.open(SLEEP)
+@pytest.mark.parametrize("seconds", [0.0, 0.01])
+def test_calls_that_compute_share_few_processes(workshop: Workshop, seconds: float) -> None:
+    """What needs a core is not faster in more processes than there are cores."""
+    pool = workshop.open(COMPUTE)
 
-    workshop.outcomes([request("noop") for _ in range(3000)])
+    workshop.outcomes([request("compute", seconds=seconds) for _ in range(40)])
 
-    # A machine under load can hold a process up long enough to look slow.
+    # On a machine under load a call can be kept from its core long enough to look slow.
     assert pool.processes <= 4 * len(os.sched_getaffinity(0))
 
 
-def test_idle_processes_are_retired(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_computations_do_not_keep_others_waiting(workshop: Workshop) -> None:
+    """Where every core is taken for long, a short call gets a process all the same."""
+    workshop.open(COMPUTE)
+    long = [request("compute", seconds=600) for _ in range(2 * len(os.sched_getaffinity(0)))]
+    calls = [workshop.submit(each)[0] for each in long]
+
+    outcome = workshop.outcome("compute", timeout=10, seconds=0)
+
+    for call in calls:
+        call.kill()
+    assert getattr(outcome, "output", outcome) == b"{}"
+
+
+def test_idle_processes_are_retired(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two warm processes stay; the others end when nothing was left for them to do."""
     monkeypatch.setattr(pool_module, "IDLE_LIMIT", 0.3)
     pool = workshop.open(SLEEP)
     workshop.outcomes([request("sleep", seconds=0.1) for _ in range(6)])
-    [zygote] = children(os.getpid())
+    [zygote] = zygotes()
     assert len(children(zygote)) == pool.processes > 2
 
     assert workshop.wait_until(lambda: pool.processes == 2)
@@ -88,7 +107,7 @@ def test_a_pool_without_calls_forks_nothing(workshop: Workshop) -> None:
     """Opening imports the entrypoint, so that problems show; workers come with the first call."""
     pool = workshop.open(SLEEP)
 
-    [zygote] = children(os.getpid())
+    [zygote] = zygotes()
     assert children(zygote) == []
     assert pool.problem is None
     assert (0, 0, 0) == (pool.processes, pool.busy, pool.waiting)
@@ -114,8 +133,8 @@ def test_without_an_entrypoint_nothing_can_be_called(workshop: Workshop) -> None
 
     assert ("TOOL_UNAVAILABLE", False) == (failure.code, failure.retryable)
     assert "(runtime.entrypoint)" in failure.message
-    assert children(os.getpid()) == []
-    with pytest.raises(InvalidInput, match="runtime.entrypoint"):
+    assert zygotes() == []
+    with pytest.raises(InvalidInput, match=r"runtime\.entrypoint"):
         workshop.run(workshop.pool.reload())
     workshop.run(workshop.pool.close())
 
@@ -192,9 +211,7 @@ def test_an_import_that_hangs_is_given_up(
     assert "took more than 0.6 s" in (pool.problem or "")
 
 
-def test_a_slow_import_is_waited_for(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_import_is_waited_for(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls made while the entrypoint is still being imported run when it is."""
     monkeypatch.setattr(pool_module, "OPEN_PATIENCE", 0.1)
 
@@ -212,7 +229,7 @@ def test_a_zygote_that_is_killed_is_started_again(
     monkeypatch.setattr(pool_module, "STABLE_AFTER", 0.0)
     pool = workshop.open(SLEEP)
     worker = workshop.output("pid")
-    [zygote] = children(os.getpid())
+    [zygote] = zygotes()
     _, future = workshop.submit(request("sleep", seconds=600))
 
     os.kill(zygote, signal.SIGKILL)
@@ -280,7 +297,8 @@ def test_an_idle_process_that_was_killed_is_replaced(workshop: Workshop) -> None
     pid = workshop.output("pid")
 
     os.kill(pid, signal.SIGKILL)
-    time.sleep(0.05)
+    while not gone(pid):
+        time.sleep(0.001)
 
     assert workshop.output("pid") != pid
 
@@ -290,7 +308,7 @@ def test_reload_takes_new_code_for_new_calls(workshop: Workshop, loop_kind: str)
     workshop.open("import time\ndef tool(seconds): time.sleep(seconds); return 'old'")
     _, under_way = workshop.submit(request("tool", seconds=0.4))
     workshop.run(asyncio.sleep(0.1))
-    [zygote] = children(os.getpid())
+    [zygote] = zygotes()
     workshop.write("def tool(seconds): return 'new'")
 
     workshop.run(workshop.pool.reload())
@@ -307,7 +325,7 @@ def test_a_reload_that_fails_changes_nothing(workshop: Workshop) -> None:
     pid = workshop.output("pid")
     workshop.write("def broken(:")
 
-    with pytest.raises(InvalidInput, match="were not loaded again: .*SyntaxError"):
+    with pytest.raises(InvalidInput, match=r"were not loaded again: .*SyntaxError"):
         workshop.run(workshop.pool.reload())
 
     assert workshop.pool.problem is None
@@ -331,12 +349,12 @@ def test_close_ends_everything_at_once(workshop: Workshop, loop_kind: str) -> No
     pid = workshop.output("pid")
     futures = [workshop.submit(request("sleep", seconds=600))[1] for _ in range(5)]
     workshop.run(asyncio.sleep(0.05))
-    [zygote] = children(os.getpid())
+    [zygote] = zygotes()
     began = time.monotonic()
 
     workshop.run(pool.close())
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2
     assert gone(pid)
     assert gone(zygote)
     workshop.run(asyncio.sleep(0.05))

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.tools import worker as worker_module
 from appliance.tools.pool import ToolFailure
-from tests.tools.workshop import Workshop, children, descriptors, gone, request
+from tests.tools.workshop import Workshop, children, descriptors, gone, request, zygotes
 
 FAMILY = """
     import os, subprocess, time
@@ -106,11 +107,26 @@ def test_a_call_without_time_left_is_killed(workshop: Workshop, loop_kind: str) 
 
     failure = workshop.failure("sleep", timeout=0.2, seconds=600)
 
-    assert 0.2 <= time.monotonic() - began < 1
+    assert 0.2 <= time.monotonic() - began < 2
     assert ("TOOL_TIMEOUT", True) == (failure.code, failure.retryable)
     assert failure.message == "The function 'sleep' did not return within 0.2 s and was killed."
     assert gone(pid)
     assert workshop.output("sleep", timeout=0.2, seconds=0) != pid
+
+
+def test_a_process_that_cannot_be_killed_is_not_waited_for(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs in the kernel gives its TOOL_TIMEOUT a little later, not never."""
+    workshop.open(FAMILY)
+    monkeypatch.setattr(worker_module, "KILL_GRACE", 0.1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "killpg", lambda *_: None)
+        failure = workshop.failure("sleep", timeout=0.1, seconds=0.5)
+
+    assert failure.code == "TOOL_TIMEOUT"
+    assert workshop.output("sleep", seconds=0) > 0
 
 
 def test_time_does_not_run_out_while_waiting_for_a_process(workshop: Workshop) -> None:
@@ -134,7 +150,7 @@ def test_kill_ends_the_whole_family(workshop: Workshop, tmp_path: Path, loop_kin
     call.kill()
 
     while not all(gone(pid) for pid in pids):
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 1
     workshop.run(asyncio.sleep(0.1))
     assert not future.done()
     call.kill()
@@ -160,12 +176,12 @@ def test_killing_a_call_that_ended_harms_nobody(workshop: Workshop) -> None:
     """A handle that is kept too long does not stop what its process does next."""
     workshop.open(FAMILY)
     old, future = workshop.submit(request("sleep", seconds=0))
-    workshop.run(future)
+    before = workshop.run(future)
     _, present = workshop.submit(request("sleep", seconds=0.2))
 
     old.kill()
 
-    assert getattr(workshop.run(present), "output", None) == future.result().output
+    assert before == workshop.run(present)
 
 
 @pytest.mark.parametrize("end", ["retire", "crash"])
@@ -239,7 +255,7 @@ def test_a_worker_inherits_nothing_of_the_server(workshop: Workshop, tmp_path: P
 
         held = descriptors(pid)
 
-    assert {"0": "/dev/null", "1": held["2"], "2": os.readlink("/proc/self/fd/2")} == {
+    assert {"0": "/dev/null", "1": held["2"], "2": descriptors(os.getpid())["2"]} == {
         name: held.pop(name) for name in ("0", "1", "2")
     }
     assert ["socket:"] == [each.partition("[")[0] for each in held.values()]
@@ -249,7 +265,7 @@ def test_descriptors_and_processes_do_not_leak(workshop: Workshop) -> None:
     """Two hundred crashes later server and zygote hold what they held, and nobody is a zombie."""
     workshop.open("import os\ndef die(): os._exit(1)\ndef fine(): return 1")
     assert workshop.output("fine") == 1
-    [zygote] = children(os.getpid())
+    [zygote] = zygotes()
     before = len(descriptors(os.getpid())), len(descriptors(zygote))
 
     for _ in range(10):

@@ -130,12 +130,21 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def zygotes() -> list[int]:
+    """Return the zygotes that this process started; it may have other children."""
+    return [
+        pid
+        for pid in children(os.getpid())
+        if b"zygote.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
 def descriptors(pid: int) -> dict[str, str]:
     """Return what the descriptors of a process refer to."""
     found = {}
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            found[entry.name] = os.readlink(entry)
+            found[entry.name] = str(entry.readlink())
         except FileNotFoundError:
             continue
     return found

@@ -15,7 +15,7 @@ MACHINERY = (os.path.dirname(__file__), os.path.dirname(os.__file__) + "/asyncio
 """Where code lives that calls the user's and is no news to them."""
 
 
-class Refusal(Exception):  # noqa: N818 - it is not an error of this program
+class Refusal(Exception):
     """A call that ends in a failure with a code of its own."""
 
     def __init__(self, code: str, message: str, **details: Any) -> None:
