@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from appliance.config import registry, sources
+from appliance.config import registry
 from appliance.errors import InvalidInput
 from appliance.language import later, yaml
 from appliance.language.autoload import find_files
@@ -31,14 +31,12 @@ _SILENT = ("author", "CWD", "monitoring")
 _KINDS = ("workflow", "tool", "schema", *sorted(later.RESOURCES))
 
 
-def load_project(path: Path | None, environ: Mapping[str, str]) -> Project:
+def load_project(path: Path | None, env: Mapping[str, str]) -> Project:
     """Load the project at *path*: a directory, one workflow file, or None for the sample.
 
-    `.env.X` means the entries of the project's `.env`; where *environ* has a variable of the same
-    name, that one is stronger. Nothing else of *environ* can be seen by a workflow.
+    *env* is what `.env.X` means in a template; nothing else of the environment can be seen there.
 
-    Raises: InvalidProject, its `details["problems"]` being every problem as file:line:col: message;
-    InvalidConfiguration when `.env` cannot be read.
+    Raises: InvalidProject, its `details["problems"]` being every problem as file:line:col: message.
     """
     place = SAMPLE if path is None else path.absolute()
     if place.name == PROJECT_FILE:
@@ -47,17 +45,8 @@ def load_project(path: Path | None, environ: Mapping[str, str]) -> Project:
     project = loader.directory_project() if place.is_dir() else loader.file_project(place.name)
     loader.problems.raise_errors()
     assert project is not None
-    return msgspec.structs.replace(
-        project,
-        env=_env(loader.directory, environ),
-        warnings=tuple(texts(loader.problems.warnings)),
-    )
-
-
-def _env(directory: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    file = directory / ".env"
-    entries = sources.read_env_file(file) if file.is_file() else {}
-    return {name: environ.get(name, value) for name, value in entries.items()}
+    warnings = tuple(texts(loader.problems.warnings))
+    return msgspec.structs.replace(project, env=dict(env), warnings=warnings)
 
 
 class _Found(NamedTuple):
@@ -75,7 +64,7 @@ class _Loader:
         self.directory = directory
         self.problems = Problems()
         self._workflows: dict[str, Workflow] = {}
-        self._files: dict[Path, str] = {}
+        self._seen: set[Path] = set()
         self._strict = True
 
     def file_project(self, name: str) -> Project | None:
@@ -202,9 +191,8 @@ class _Loader:
 
     def _take(self, file: Path) -> bool:
         """Whether *file* is met for the first time."""
-        known = file.resolve()
-        first = known not in self._files
-        self._files[known] = file.name
+        first = (known := file.resolve()) not in self._seen
+        self._seen.add(known)
         return first
 
     def _add(self, section: Section, offer: Offer) -> None:

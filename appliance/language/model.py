@@ -105,7 +105,7 @@ class Workflow(Model, frozen=True):
     input: dict[str, Json] | None = None
     """JSON schema of the run's input, or None when anything goes."""
     env: dict[str, str] = {}
-    """What the workflow itself says; the entries of `.env` are in `Project.env` only."""
+    """What the workflow itself says; the entries of `.env` files are in `Project.env` only."""
     outputs: dict[str, Json] | None = None
     tools: dict[str, Tool] = {}
 
@@ -132,7 +132,7 @@ class Project(Model, frozen=True):
     description: str = ""
     runtime: Runtime = Runtime()
     env: dict[str, str] = {}
-    """The entries of the project's `.env`. They may be secrets, so no workflow holds them."""
+    """What `.env.X` means: the entries of `.env` files. They may be secrets: no workflow holds them."""
     vector_dbs: tuple[dict[str, Json], ...] = ()
     warnings: tuple[str, ...] = ()
     """What the files say without effect, as file:line:col: message."""

@@ -31,9 +31,9 @@ class Files:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(dedent(text).lstrip("\n"))
 
-    def load(self, **environ: str) -> Project:
+    def load(self, **env: str) -> Project:
         """Load the directory."""
-        return load_project(self.directory, environ)
+        return load_project(self.directory, env)
 
     def workflow(self, text: str) -> Workflow:
         """Load one workflow file and return the workflow."""

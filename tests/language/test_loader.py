@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.errors import InvalidConfiguration, InvalidProject
+from appliance.errors import InvalidProject
 from appliance.language.loader import load_project
 from appliance.language.model import RetryPolicy, Tool, Transition
 
@@ -227,22 +226,12 @@ def test_options_are_merged_from_project_to_task(files: Files) -> None:
     assert [60.0, 5.0, None, 10.0] == [a.timeout, b.timeout, c.timeout, c.tasks[0].timeout]
 
 
-def test_the_entries_of_env_are_all_that_a_workflow_sees(files: Files) -> None:
-    """`.env.X` is the project's `.env`; the process's environment overrides but adds nothing."""
-    files.write(
-        {
-            "compozy.yaml": project(),
-            "w.yaml": HELLO.format(name="w"),
-            ".env": "A=from file\nexport B='two words'\n",
-        }
-    )
-    loaded = files.load(A="from process", SECRET="s")
-    assert {"A": "from process", "B": "two words"} == loaded.env
+def test_a_workflow_does_not_hold_what_env_files_say(files: Files) -> None:
+    """The variables are the project's: they may be secrets, and a workflow is stored and shown."""
+    files.write({"compozy.yaml": project(), "w.yaml": HELLO.format(name="w")})
+    loaded = files.load(TOKEN="secret")
+    assert {"TOKEN": "secret"} == loaded.env
     assert {} == loaded.workflows["w"].env
-
-    files.write({".env": "no equals sign"})
-    with pytest.raises(InvalidConfiguration):
-        files.load()
 
 
 def test_tools_and_schemas_are_found_by_id(files: Files) -> None:
@@ -562,4 +551,4 @@ def test_any_document_is_a_project_or_its_problems(files: Files, document: Any) 
     for name in ("compozy.yaml", "w.yaml"):
         files.write({name: json.dumps(document)})
         with contextlib.suppress(InvalidProject):
-            load_project(files.directory / name, os.environ)
+            load_project(files.directory / name, {})
