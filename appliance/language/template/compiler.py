@@ -53,14 +53,11 @@ def compile_program(definitions: Mapping[str, Definition]) -> Program:
     compiler = _Compiler(definitions)
     main = definitions[MAIN]
     nodes = [node for node in main.body if not (isinstance(node, Text) and node.text.isspace())]
-    single, path = None, False
-    if len(nodes) == 1 and isinstance(nodes[0], Action) and not nodes[0].pipe.slots:
-        pipe = nodes[0].pipe
-        single = compiler.paid(pipe)
-        path = len(pipe.commands) == len(pipe.commands[0]) == 1 and isinstance(
-            pipe.commands[0][0], Path
-        )
-    return Program(compiler.steps[MAIN], main.slots, single, path)
+    if len(nodes) != 1 or not isinstance(nodes[0], Action) or nodes[0].pipe.slots:
+        return Program(compiler.steps[MAIN], main.slots, None, path=False)
+    pipe = nodes[0].pipe
+    path = len(pipe.commands) == len(pipe.commands[0]) == 1 and type(pipe.commands[0][0]) is Path
+    return Program(compiler.steps[MAIN], main.slots, compiler.paid(pipe), path)
 
 
 class _Compiler:
@@ -123,11 +120,8 @@ class _Compiler:
         return choose
 
     def loop(self, node: Block) -> Step:
-        pipe, slots, offset = (
-            self.paid(node.pipe._replace(slots=())),
-            node.pipe.slots,
-            node.pipe.offset,
-        )
+        pipe = self.paid(node.pipe._replace(slots=()))
+        slots, offset = node.pipe.slots, node.pipe.offset
         body, otherwise = self.sequence(node.body), self.sequence(node.otherwise)
 
         def repeat(run: Run, dot: Any) -> str | None:
@@ -347,7 +341,5 @@ def _missing(value: Mapping[str, Any], name: str, owner: str, spelled: str) -> s
         return f"{spelled} does not exist; did you mean {owner}.{close}?"
     if not keys:
         return f"{spelled} does not exist: {owner or '.'} is empty"
-    shown = ", ".join(key[:40] for key in keys[:_SHOWN_KEYS]) + (
-        ", ..." if len(keys) > _SHOWN_KEYS else ""
-    )
-    return f"{spelled} does not exist; {owner or '.'} has {shown}"
+    shown = [key[:40] for key in keys[:_SHOWN_KEYS]] + ["..."] * (len(keys) > _SHOWN_KEYS)
+    return f"{spelled} does not exist; {owner or '.'} has {', '.join(shown)}"

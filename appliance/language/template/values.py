@@ -68,10 +68,17 @@ def show(value: Any, run: Run, missing: str = "<nil>") -> str:
         return show_float(value)
     if isinstance(value, datetime):
         return layouts.write(layouts.GO_TEXT, value)
-    run.spend(ITEM * len(value))
     if is_map(value):
+        run.spend(ITEM * len(value))
         return "map[" + " ".join([f"{k}:{show(value[k], run)}" for k in sorted(value)]) + "]"
-    return "[" + " ".join([show(item, run) for item in value]) + "]"
+    if is_list(value):
+        run.spend(ITEM * len(value))
+        return "[" + " ".join([show(item, run) for item in value]) + "]"
+    raise _foreign(value)
+
+
+def _foreign(value: Any) -> Fault:
+    return Fault(f"a value of type {type(value).__name__} is not JSON")
 
 
 def show_float(value: float) -> str:
@@ -104,7 +111,7 @@ def plain(value: Any, run: Run) -> Any:
     if is_list(value):
         run.spend(VALUE + ITEM * len(value))
         return [item if type(item) in _SCALARS else plain(item, run) for item in value]
-    raise Fault(f"a value of type {type(value).__name__} is not JSON")
+    raise _foreign(value)
 
 
 def same(left: Any, right: Any, run: Run) -> bool:

@@ -131,8 +131,9 @@ def test_a_template_error_is_invalid_input() -> None:
 
 def test_values_that_are_not_json_are_refused(value: Callable[..., Any]) -> None:
     """Nothing but JSON leaves a template."""
-    with pytest.raises(TemplateError, match="a value of type object is not JSON"):
-        value("{{ .x }}", x=object())
+    for source in ("{{ .x }}", "x={{ .x }}", "{{ list .x }}"):
+        with pytest.raises(TemplateError, match="a value of type object is not JSON"):
+            value(source, x=object())
 
 
 def test_a_template_can_be_rendered_by_many_at_once(env: Environment) -> None:

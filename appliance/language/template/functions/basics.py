@@ -10,10 +10,10 @@ from appliance.language.template.errors import Fault
 from appliance.language.template.functions.signature import (
     anything,
     boolean,
-    f,
     lookup,
     number,
     printed,
+    row,
     text,
 )
 from appliance.language.template.limits import ITEM, Run
@@ -71,7 +71,7 @@ def _position(value: Any, key: Any) -> int:
     return key
 
 
-def slice_(run: Run, value: Any, *bounds: int) -> Any:
+def _slice(run: Run, value: Any, *bounds: int) -> Any:
     """Return `value[n:m]` of a list or text."""
     if not isinstance(value, str) and not is_list(value):
         raise Fault(f"needs a list or text, not {kind(value)}")
@@ -111,34 +111,34 @@ def _dig(run: Run, *path: Any) -> Any:
 
 
 TABLE = {
-    "not": f(lambda value: not value, anything),
-    "eq": f(_equal, anything, anything, rest=anything),
-    "ne": f(lambda left, right: not _equal(left, right), anything, anything),
-    "lt": f(_less, anything, anything),
-    "le": f(lambda left, right: _less(left, right) or left == right, anything, anything),
-    "gt": f(lambda left, right: _less(right, left), anything, anything),
-    "ge": f(lambda left, right: _less(right, left) or left == right, anything, anything),
-    "index": f(_index, anything, rest=anything),
-    "slice": f(slice_, anything, number, number, optional=2, run=True),
-    "len": f(_length, anything),
-    "print": f(printing.sprint, rest=anything, run=True),
-    "println": f(printing.sprintln, rest=anything, run=True),
-    "printf": f(printing.sprintf, text, rest=anything, run=True),
+    "not": row(lambda value: not value, anything),
+    "eq": row(_equal, anything, anything, rest=anything),
+    "ne": row(lambda left, right: not _equal(left, right), anything, anything),
+    "lt": row(_less, anything, anything),
+    "le": row(lambda left, right: _less(left, right) or left == right, anything, anything),
+    "gt": row(lambda left, right: _less(right, left), anything, anything),
+    "ge": row(lambda left, right: _less(right, left) or left == right, anything, anything),
+    "index": row(_index, anything, rest=anything),
+    "slice": row(_slice, anything, number, number, optional=2, run=True),
+    "len": row(_length, anything),
+    "print": row(printing.sprint, rest=anything, run=True),
+    "println": row(printing.sprintln, rest=anything, run=True),
+    "printf": row(printing.sprintf, text, rest=anything, run=True),
     # choice
-    "default": f(lambda default, value=None: value or default, anything, anything, optional=1),
-    "empty": f(lambda value: not value, anything),
-    "coalesce": f(_coalesce, rest=anything),
-    "all": f(lambda *values: all(values), rest=anything),
-    "any": f(lambda *values: any(values), rest=anything),
-    "ternary": f(lambda yes, no, test: yes if test else no, anything, anything, boolean),
-    "fail": f(_fail, printed),
-    "dig": f(_dig, text, anything, anything, rest=anything, run=True),
+    "default": row(lambda default, value=None: value or default, anything, anything, optional=1),
+    "empty": row(lambda value: not value, anything),
+    "coalesce": row(_coalesce, rest=anything),
+    "all": row(lambda *values: all(values), rest=anything),
+    "any": row(lambda *values: any(values), rest=anything),
+    "ternary": row(lambda yes, no, test: yes if test else no, anything, anything, boolean),
+    "fail": row(_fail, printed),
+    "dig": row(_dig, text, anything, anything, rest=anything, run=True),
     # types
-    "typeOf": f(go_type, anything),
-    "typeIs": f(lambda name, value: name == go_type(value), text, anything),
-    "typeIsLike": f(lambda name, value: name.lstrip("*") == go_type(value), text, anything),
-    "kindOf": f(_kind_of, anything),
-    "kindIs": f(lambda name, value: name == _kind_of(value), text, anything),
-    "deepEqual": f(lambda run, left, right: same(left, right, run), anything, anything, run=True),
+    "typeOf": row(go_type, anything),
+    "typeIs": row(lambda name, value: name == go_type(value), text, anything),
+    "typeIsLike": row(lambda name, value: name.lstrip("*") == go_type(value), text, anything),
+    "kindOf": row(_kind_of, anything),
+    "kindIs": row(lambda name, value: name == _kind_of(value), text, anything),
+    "deepEqual": row(lambda run, left, right: same(left, right, run), anything, anything, run=True),
 }
 TABLE["mustSlice"] = TABLE["slice"]

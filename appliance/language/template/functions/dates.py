@@ -9,7 +9,7 @@ from typing import Any
 
 from appliance.language.template import layouts
 from appliance.language.template.errors import Fault
-from appliance.language.template.functions.signature import anything, f, real, text
+from appliance.language.template.functions.signature import anything, real, row, text
 from appliance.language.template.limits import ITEM, Run
 from appliance.language.template.values import kind
 
@@ -109,27 +109,27 @@ MEMBERS: dict[str, Callable[..., Any]] = {
 }
 """What a template may ask a moment by name: `now.Year`."""
 
-METHODS = {"Format": f(lambda moment, layout: layouts.write(layout, moment), _moment, _layout)}
+METHODS = {"Format": row(lambda moment, layout: layouts.write(layout, moment), _moment, _layout)}
 """What a template may ask a moment with an argument: `now.Format "15:04"`."""
 
-_MODIFY = f(lambda span, moment: moment + timedelta(seconds=span), _seconds, _moment)
-_IN_ZONE = f(_in_zone, _layout, _moment, text)
-_TO_DATE = f(layouts.read, _layout, text)
+_MODIFY = row(lambda span, moment: moment + timedelta(seconds=span), _seconds, _moment)
+_IN_ZONE = row(_in_zone, _layout, _moment, text)
+_TO_DATE = row(layouts.read, _layout, text)
 TABLE = {
-    "now": f(_now, run=True),
-    "date": f(layouts.write, _layout, _moment),
+    "now": row(_now, run=True),
+    "date": row(layouts.write, _layout, _moment),
     "dateInZone": _IN_ZONE,
     "date_in_zone": _IN_ZONE,
-    "htmlDate": f(lambda moment: layouts.write(_DATE, moment), _moment),
-    "htmlDateInZone": f(lambda moment, zone: _in_zone(_DATE, moment, zone), _moment, text),
+    "htmlDate": row(lambda moment: layouts.write(_DATE, moment), _moment),
+    "htmlDateInZone": row(lambda moment, zone: _in_zone(_DATE, moment, zone), _moment, text),
     "dateModify": _MODIFY,
     "date_modify": _MODIFY,
     "mustDateModify": _MODIFY,
     "must_date_modify": _MODIFY,
     "toDate": _TO_DATE,
     "mustToDate": _TO_DATE,
-    "ago": f(lambda run, moment: _shown(_since(run, moment)), _moment, run=True),
-    "unixEpoch": f(lambda moment: str(MEMBERS["Unix"](moment)), _moment),
-    "duration": f(_shown, real),
-    "durationRound": f(_rounded, anything, run=True),
+    "ago": row(lambda run, moment: _shown(_since(run, moment)), _moment, run=True),
+    "unixEpoch": row(lambda moment: str(MEMBERS["Unix"](moment)), _moment),
+    "duration": row(_shown, real),
+    "durationRound": row(_rounded, anything, run=True),
 }

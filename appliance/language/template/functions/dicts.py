@@ -7,9 +7,9 @@ from typing import Any
 from appliance.language.template.errors import Fault
 from appliance.language.template.functions.signature import (
     anything,
-    f,
     lookup,
     mapping,
+    row,
     text,
     with_must,
 )
@@ -88,20 +88,20 @@ def _copy(run: Run, value: Any) -> Any:
 
 
 _ORDINARY = {
-    "merge": f(_merge, lookup, rest=mapping, run=True),
-    "mergeOverwrite": f(_merge_overwrite, lookup, rest=mapping, run=True),
-    "deepCopy": f(_copy, anything, run=True),
+    "merge": row(_merge, lookup, rest=mapping, run=True),
+    "mergeOverwrite": row(_merge_overwrite, lookup, rest=mapping, run=True),
+    "deepCopy": row(_copy, anything, run=True),
 }
 TABLE = {
     **with_must(_ORDINARY),
-    "dict": f(_dict, rest=anything),
-    "get": f(lambda source, key: source.get(key, ""), lookup, text),
-    "set": f(_set, lookup, text, anything, run=True),
-    "unset": f(_unset, lookup, text, run=True),
-    "hasKey": f(lambda source, key: key in source, lookup, text),
-    "pluck": f(_pluck, text, rest=lookup),
-    "keys": f(lambda *maps: [key for each in maps for key in sorted(each)], rest=mapping),
-    "values": f(lambda source: [source[key] for key in sorted(source)], mapping),
-    "pick": f(_pick, lookup, rest=text),
-    "omit": f(_omit, mapping, rest=text),
+    "dict": row(_dict, rest=anything),
+    "get": row(lambda source, key: source.get(key, ""), lookup, text),
+    "set": row(_set, lookup, text, anything, run=True),
+    "unset": row(_unset, lookup, text, run=True),
+    "hasKey": row(lambda source, key: key in source, lookup, text),
+    "pluck": row(_pluck, text, rest=lookup),
+    "keys": row(lambda *maps: [key for each in maps for key in sorted(each)], rest=mapping),
+    "values": row(lambda source: [source[key] for key in sorted(source)], mapping),
+    "pick": row(_pick, lookup, rest=text),
+    "omit": row(_omit, mapping, rest=text),
 }

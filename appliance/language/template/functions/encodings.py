@@ -17,17 +17,17 @@ from appliance.language.template.functions.dicts import Own
 from appliance.language.template.functions.signature import (
     Function,
     anything,
-    f,
     finite,
     lookup,
     number,
+    row,
     scanned,
     text,
     with_must,
 )
 from appliance.language.template.limits import Run
 from appliance.language.template.printing import sprint
-from appliance.language.template.values import plain
+from appliance.language.template.values import plain, show
 
 _UNSAFE_IN_HTML = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 _UNSAFE_IN_SCRIPT = re.compile(r"[\\'\"<>&=]|[^\x20-\x7e]")
@@ -52,7 +52,7 @@ def _encoder(*, safe: bool = True, indent: int | None = None) -> Function:
         encoded = "".join(parts)
         return encoded.translate(_UNSAFE_IN_HTML) if safe else encoded
 
-    return f(encode, anything, run=True)
+    return row(encode, anything, run=True)
 
 
 def _refuse(_constant: str) -> None:
@@ -85,11 +85,11 @@ def _from_base(decode: Any) -> Function:
         except ValueError:
             raise Fault("the text is not an encoding of UTF-8 text") from None
 
-    return f(decoded, scanned)
+    return row(decoded, scanned)
 
 
 def _hash(name: str) -> Function:
-    return f(lambda s: hashlib.new(name, s.encode(), usedforsecurity=False).hexdigest(), text)
+    return row(lambda s: hashlib.new(name, s.encode(), usedforsecurity=False).hexdigest(), text)
 
 
 def _uuid(run: Run) -> str:
@@ -120,7 +120,7 @@ def _printed(escape: Any) -> Function:
     def escaped(run: Run, *values: Any) -> str:
         return str(escape(scanned(run, sprint(run, *values))))
 
-    return f(escaped, rest=anything, run=True)
+    return row(escaped, rest=anything, run=True)
 
 
 def _parse_url(address: str) -> Own:
@@ -132,9 +132,9 @@ def _parse_url(address: str) -> Own:
     )
 
 
-def _join_url(parts: Any) -> str:
+def _join_url(run: Run, parts: Any) -> str:
     names = ("scheme", "host", "path", "query", "fragment", "userinfo")
-    *values, user = (str(parts.get(name) or "") for name in names)
+    *values, user = (show(parts.get(name) or "", run) for name in names)
     values[1] = f"{user}@{values[1]}" if user else values[1]
     return urlunsplit(values)
 
@@ -147,24 +147,24 @@ _JSON = {
 }
 TABLE = {
     **with_must(_JSON),
-    "fromJson": f(_decode_or_empty, text),
-    "mustFromJson": f(_decode, text),
-    "b64enc": f(lambda s: base64.b64encode(s.encode()).decode(), text),
+    "fromJson": row(_decode_or_empty, text),
+    "mustFromJson": row(_decode, text),
+    "b64enc": row(lambda s: base64.b64encode(s.encode()).decode(), text),
     "b64dec": _from_base(lambda data: base64.b64decode(data, validate=True)),
-    "b32enc": f(lambda s: base64.b32encode(s.encode()).decode(), scanned),
+    "b32enc": row(lambda s: base64.b32encode(s.encode()).decode(), scanned),
     "b32dec": _from_base(base64.b32decode),
     "sha1sum": _hash("sha1"),
     "sha256sum": _hash("sha256"),
     "sha512sum": _hash("sha512"),
-    "adler32sum": f(lambda s: str(zlib.adler32(s.encode())), text),
-    "uuidv4": f(_uuid, run=True),
-    "randBytes": f(_random_bytes, number, run=True),
+    "adler32sum": row(lambda s: str(zlib.adler32(s.encode())), text),
+    "uuidv4": row(_uuid, run=True),
+    "randBytes": row(_random_bytes, number, run=True),
     "html": _HTML,
     "htmlEscape": _HTML,
     "htmlAttrEscape": _HTML,
     "js": _SCRIPT,
     "jsEscape": _SCRIPT,
     "urlquery": _printed(lambda s: quote_plus(s, safe="~")),
-    "urlParse": f(_parse_url, text),
-    "urlJoin": f(_join_url, lookup),
+    "urlParse": row(_parse_url, text),
+    "urlJoin": row(_join_url, lookup, run=True),
 }

@@ -7,9 +7,9 @@ from typing import Any
 from appliance.language.template.errors import Fault
 from appliance.language.template.functions.signature import (
     anything,
-    f,
     items,
     number,
+    row,
     with_must,
 )
 from appliance.language.template.limits import Run
@@ -22,7 +22,7 @@ def _end(position: int) -> Any:
             raise Fault(f"needs a list, not {kind(values)}")
         return values[position] if len(values) else None
 
-    return f(pick, anything)
+    return row(pick, anything)
 
 
 def _contains(run: Run, needle: Any, values: Any) -> bool:
@@ -50,21 +50,21 @@ def _chunks(size: int, values: Any) -> list[list[Any]]:
 _ORDINARY = {
     "first": _end(0),
     "last": _end(-1),
-    "rest": f(lambda values: list(values[1:]), items),
-    "initial": f(lambda values: list(values[:-1]), items),
-    "append": f(lambda values, value: [*values, value], items, anything),
-    "push": f(lambda values, value: [*values, value], items, anything),
-    "prepend": f(lambda values, value: [value, *values], items, anything),
-    "reverse": f(lambda values: list(values)[::-1], items),
-    "uniq": f(_unique, items, run=True),
-    "without": f(_without, items, rest=anything, run=True),
-    "has": f(_contains, anything, items, run=True),
-    "compact": f(lambda values: [value for value in values if value], items),
-    "chunk": f(_chunks, number, items),
+    "rest": row(lambda values: list(values[1:]), items),
+    "initial": row(lambda values: list(values[:-1]), items),
+    "append": row(lambda values, value: [*values, value], items, anything),
+    "push": row(lambda values, value: [*values, value], items, anything),
+    "prepend": row(lambda values, value: [value, *values], items, anything),
+    "reverse": row(lambda values: list(values)[::-1], items),
+    "uniq": row(_unique, items, run=True),
+    "without": row(_without, items, rest=anything, run=True),
+    "has": row(_contains, anything, items, run=True),
+    "compact": row(lambda values: [value for value in values if value], items),
+    "chunk": row(_chunks, number, items),
 }
 TABLE = {
     **with_must(_ORDINARY),
-    "list": f(lambda *values: list(values), rest=anything),
-    "tuple": f(lambda *values: list(values), rest=anything),
-    "concat": f(lambda *lists: [value for values in lists for value in values], rest=items),
+    "list": row(lambda *values: list(values), rest=anything),
+    "tuple": row(lambda *values: list(values), rest=anything),
+    "concat": row(lambda *lists: [value for values in lists for value in values], rest=items),
 }

@@ -13,9 +13,9 @@ from appliance.language.template.functions.signature import (
     Function,
     anything,
     bounded,
-    f,
     finite,
     real,
+    row,
     text,
     whole,
 )
@@ -25,11 +25,11 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 
 
 def _integers(step: Callable[[int, int], int], least: int = 1) -> Function:
-    return f(lambda *n: reduce(lambda a, b: bounded(step(a, b)), n), *[whole] * least, rest=whole)
+    return row(lambda *n: reduce(lambda a, b: bounded(step(a, b)), n), *[whole] * least, rest=whole)
 
 
 def _floats(step: Callable[[float, float], float]) -> Function:
-    return f(lambda *n: reduce(lambda a, b: finite(step(a, b)), n), real, rest=real)
+    return row(lambda *n: reduce(lambda a, b: finite(step(a, b)), n), real, rest=real)
 
 
 def _quotient(a: int, b: int) -> int:
@@ -64,7 +64,7 @@ def _octal(value: Any) -> int:
     return bounded(int(digits, 8)) if re.fullmatch(r"[0-7]{1,22}", digits) else 0
 
 
-def progression(run: Run, start: int, stop: int, step: int) -> list[int]:
+def _progression(run: Run, start: int, stop: int, step: int) -> list[int]:
     """Return start, start + step ... up to but without *stop*; nothing when it never gets there."""
     numbers = range(start, stop, step) if step else range(0)
     run.generate(len(numbers))
@@ -72,14 +72,14 @@ def progression(run: Run, start: int, stop: int, step: int) -> list[int]:
 
 
 def _until(run: Run, count: int) -> list[int]:
-    return progression(run, 0, count, 1 if count >= 0 else -1)
+    return _progression(run, 0, count, 1 if count >= 0 else -1)
 
 
 def _sequence(run: Run, *bounds: int) -> str:
     """Count like the command `seq`: end; start and end; start, step and end."""
     start, end = (bounds[0], bounds[-1]) if len(bounds) > 1 else (1, *bounds)
     step = bounds[1] if len(bounds) == 3 else 1 if end >= start else -1
-    numbers = progression(run, start, end + (1 if step > 0 else -1), step)
+    numbers = _progression(run, start, end + (1 if step > 0 else -1), step)
     return " ".join(map(str, numbers))
 
 
@@ -95,7 +95,7 @@ TABLE = {
     "mul": _integers(lambda a, b: a * b),
     "div": _integers(_quotient, 2),
     "mod": _integers(lambda a, b: a - b * _quotient(a, b), 2),
-    "add1": f(lambda n: bounded(n + 1), whole),
+    "add1": row(lambda n: bounded(n + 1), whole),
     "max": _integers(max),
     "min": _integers(min),
     "biggest": _integers(max),
@@ -103,19 +103,19 @@ TABLE = {
     "subf": _floats(lambda a, b: a - b),
     "mulf": _floats(lambda a, b: a * b),
     "divf": _floats(_fraction),
-    "add1f": f(lambda n: n + 1.0, real),
+    "add1f": row(lambda n: n + 1.0, real),
     "maxf": _floats(max),
     "minf": _floats(min),
-    "floor": f(lambda n: float(math.floor(n)), real),
-    "ceil": f(lambda n: float(math.ceil(n)), real),
-    "round": f(_round, real, whole, real, optional=1),
-    "int": f(lambda n: n, whole),
-    "int64": f(lambda n: n, whole),
-    "float64": f(lambda n: n, real),
-    "atoi": f(_atoi, text),
-    "toDecimal": f(_octal, anything),
-    "until": f(_until, whole, run=True),
-    "untilStep": f(progression, whole, whole, whole, run=True),
-    "seq": f(_sequence, whole, whole, whole, optional=2, run=True),
-    "randInt": f(_random, whole, whole, run=True),
+    "floor": row(lambda n: float(math.floor(n)), real),
+    "ceil": row(lambda n: float(math.ceil(n)), real),
+    "round": row(_round, real, whole, real, optional=1),
+    "int": row(lambda n: n, whole),
+    "int64": row(lambda n: n, whole),
+    "float64": row(lambda n: n, real),
+    "atoi": row(_atoi, text),
+    "toDecimal": row(_octal, anything),
+    "until": row(_until, whole, run=True),
+    "untilStep": row(_progression, whole, whole, whole, run=True),
+    "seq": row(_sequence, whole, whole, whole, optional=2, run=True),
+    "randInt": row(_random, whole, whole, run=True),
 }

@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from typing import Any
 
-from appliance.language.template.functions.signature import f, number, scanned, text, with_must
+from appliance.language.template.functions.signature import number, row, scanned, text, with_must
 from appliance.language.template.limits import ITEM, VALUE, Run
 from appliance.language.template.pattern import compile_pattern
 from appliance.language.template.regex import Regex
@@ -83,14 +83,14 @@ def _split(run: Run, pattern: Regex, source: str, count: int) -> list[str]:
 
 
 _ORDINARY = {
-    "regexMatch": f(lambda run, p, s: bool(p.search(s, 0, run)), _pattern, scanned, run=True),
-    "regexFind": f(_find, _pattern, scanned, run=True),
-    "regexFindAll": f(_find_all, _pattern, scanned, number, run=True),
-    "regexReplaceAll": f(_replace, _pattern, scanned, text, run=True),
-    "regexReplaceAllLiteral": f(_replace_literal, _pattern, scanned, text, run=True),
-    "regexSplit": f(_split, _pattern, scanned, number, run=True),
+    "regexMatch": row(lambda run, p, s: bool(p.search(s, 0, run)), _pattern, scanned, run=True),
+    "regexFind": row(_find, _pattern, scanned, run=True),
+    "regexFindAll": row(_find_all, _pattern, scanned, number, run=True),
+    "regexReplaceAll": row(_replace, _pattern, scanned, text, run=True),
+    "regexReplaceAllLiteral": row(_replace_literal, _pattern, scanned, text, run=True),
+    "regexSplit": row(_split, _pattern, scanned, number, run=True),
 }
 TABLE = {
     **with_must(_ORDINARY),
-    "regexQuoteMeta": f(lambda s: _SPECIAL.sub(r"\\\1", s), scanned),
+    "regexQuoteMeta": row(lambda s: _SPECIAL.sub(r"\\\1", s), scanned),
 }

@@ -34,15 +34,13 @@ class Function(NamedTuple):
         """Return one converter for each of *count* arguments; raises Fault when none fits."""
         least, most = len(self.takes) - self.optional, len(self.takes)
         if count < least or (count > most and not self.rest):
-            wanted = str(least) if least == most and not self.rest else f"{least} to {most}"
-            wanted = f"at least {least}" if self.rest else wanted
+            exact = least if least == most else f"{least} to {most}"
+            wanted = f"at least {least}" if self.rest else exact
             raise Fault(f"takes {wanted} arguments, not {count}")
-        return (
-            self.takes[:count] + (self.rest,) * (count - most) if self.rest else self.takes[:count]
-        )
+        return (*self.takes, *[self.rest or anything] * (count - most))[:count]
 
 
-def f(
+def row(
     call: Callable[..., Any],
     *takes: Converter,
     rest: Converter | None = None,
@@ -54,7 +52,7 @@ def f(
 
 
 def with_must(table: dict[str, Function]) -> dict[str, Function]:
-    """Return *table* with every function under its `must...` name too: here they always fail loudly."""
+    """Return *table* with every function under its `must...` name too: both fail loudly."""
     return table | {f"must{name[0].upper()}{name[1:]}": each for name, each in table.items()}
 
 

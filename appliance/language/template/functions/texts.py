@@ -10,10 +10,10 @@ from typing import Any
 from appliance.language.template.functions.signature import (
     Function,
     anything,
-    f,
     items,
     number,
     printed,
+    row,
     scanned,
     text,
 )
@@ -86,7 +86,7 @@ def _wrap_with(run: Run, width: int, mark: str, source: str) -> str:
 
 
 def _words(mark: str) -> Function:
-    return f(lambda source: mark.join(filter(None, _HUMP.split(source))).lower(), scanned)
+    return row(lambda source: mark.join(filter(None, _HUMP.split(source))).lower(), scanned)
 
 
 def _camel(source: str) -> str:
@@ -104,7 +104,7 @@ def _random(alphabet: str) -> Function:
         run.build(max(count, 0) * 16)
         return "".join(run.environment.random.choices(alphabet, k=max(count, 0)))
 
-    return f(choose, number, run=True)
+    return row(choose, number, run=True)
 
 
 def _strings(run: Run, values: Any) -> list[str]:
@@ -143,63 +143,63 @@ def _clean(path: str) -> str:
 
 
 TABLE = {
-    "upper": f(str.upper, text),
-    "lower": f(str.lower, text),
-    "title": f(lambda s: _WORD_START.sub(lambda m: m[0].upper(), s), scanned),
-    "untitle": f(lambda s: _AFTER_BLANK.sub(lambda m: m[0].lower(), s), scanned),
-    "swapcase": f(str.swapcase, text),
+    "upper": row(str.upper, text),
+    "lower": row(str.lower, text),
+    "title": row(lambda s: _WORD_START.sub(lambda m: m[0].upper(), s), scanned),
+    "untitle": row(lambda s: _AFTER_BLANK.sub(lambda m: m[0].lower(), s), scanned),
+    "swapcase": row(str.swapcase, text),
     "snakecase": _words("_"),
     "kebabcase": _words("-"),
-    "camelcase": f(_camel, scanned),
-    "trim": f(str.strip, text),
-    "trimAll": f(lambda chars, s: s.strip(chars), text, text),
-    "trimPrefix": f(lambda prefix, s: s.removeprefix(prefix), text, text),
-    "trimSuffix": f(lambda suffix, s: s.removesuffix(suffix), text, text),
-    "nospace": f(lambda s: "".join(s.split()), text),
-    "repeat": f(_repeat, number, text, run=True),
-    "replace": f(_replace, text, text, text, run=True),
-    "substr": f(_substring, number, number, text),
-    "trunc": f(lambda count, s: s[count:] if count < 0 else s[:count], number, text),
-    "abbrev": f(lambda width, s: _abbreviate(0, width, s), number, text),
-    "abbrevboth": f(_abbreviate, number, number, text),
-    "initials": f(lambda s: "".join(word[0] for word in s.split()), scanned),
-    "wrap": f(_wrap, number, scanned, run=True),
-    "wrapWith": f(_wrap_with, number, text, scanned, run=True),
-    "indent": f(_indent, number, text, run=True),
-    "nindent": f(lambda run, n, s: "\n" + _indent(run, n, s), number, text, run=True),
-    "contains": f(lambda part, s: part in s, text, text),
-    "hasPrefix": f(lambda prefix, s: s.startswith(prefix), text, text),
-    "hasSuffix": f(lambda suffix, s: s.endswith(suffix), text, text),
-    "quote": f(
+    "camelcase": row(_camel, scanned),
+    "trim": row(str.strip, text),
+    "trimAll": row(lambda chars, s: s.strip(chars), text, text),
+    "trimPrefix": row(lambda prefix, s: s.removeprefix(prefix), text, text),
+    "trimSuffix": row(lambda suffix, s: s.removesuffix(suffix), text, text),
+    "nospace": row(lambda s: "".join(s.split()), text),
+    "repeat": row(_repeat, number, text, run=True),
+    "replace": row(_replace, text, text, text, run=True),
+    "substr": row(_substring, number, number, text),
+    "trunc": row(lambda count, s: s[count:] if count < 0 else s[:count], number, text),
+    "abbrev": row(lambda width, s: _abbreviate(0, width, s), number, text),
+    "abbrevboth": row(_abbreviate, number, number, text),
+    "initials": row(lambda s: "".join(word[0] for word in s.split()), scanned),
+    "wrap": row(_wrap, number, scanned, run=True),
+    "wrapWith": row(_wrap_with, number, text, scanned, run=True),
+    "indent": row(_indent, number, text, run=True),
+    "nindent": row(lambda run, n, s: "\n" + _indent(run, n, s), number, text, run=True),
+    "contains": row(lambda part, s: part in s, text, text),
+    "hasPrefix": row(lambda prefix, s: s.startswith(prefix), text, text),
+    "hasSuffix": row(lambda suffix, s: s.endswith(suffix), text, text),
+    "quote": row(
         lambda run, *v: _join(run, " ", [quoted(s) for s in _strings(run, v)]),
         rest=anything,
         run=True,
     ),
-    "squote": f(
+    "squote": row(
         lambda run, *v: _join(run, " ", [f"'{s}'" for s in _strings(run, v)]),
         rest=anything,
         run=True,
     ),
-    "cat": f(lambda run, *v: _join(run, " ", v), rest=anything, run=True),
-    "plural": f(lambda one, many, count: one if count == 1 else many, text, text, number),
-    "shuffle": f(_shuffle, scanned, run=True),
-    "toString": f(lambda s: s, printed),
-    "toStrings": f(_strings, anything, run=True),
-    "join": f(_join, text, anything, run=True),
-    "split": f(_numbered, text, text, run=True),
-    "splitn": f(lambda run, m, n, s: _numbered(run, m, s, n), text, number, text, run=True),
-    "splitList": f(_split, text, text, run=True),
-    "sortAlpha": f(lambda run, values: sorted(_strings(run, values)), items, run=True),
+    "cat": row(lambda run, *v: _join(run, " ", v), rest=anything, run=True),
+    "plural": row(lambda one, many, count: one if count == 1 else many, text, text, number),
+    "shuffle": row(_shuffle, scanned, run=True),
+    "toString": row(lambda s: s, printed),
+    "toStrings": row(_strings, anything, run=True),
+    "join": row(_join, text, anything, run=True),
+    "split": row(_numbered, text, text, run=True),
+    "splitn": row(lambda run, m, n, s: _numbered(run, m, s, n), text, number, text, run=True),
+    "splitList": row(_split, text, text, run=True),
+    "sortAlpha": row(lambda run, values: sorted(_strings(run, values)), items, run=True),
     "randAlphaNum": _random(string.ascii_letters + string.digits),
     "randAlpha": _random(string.ascii_letters),
     "randNumeric": _random(string.digits),
     "randAscii": _random("".join(map(chr, range(32, 127)))),
     # paths
-    "base": f(lambda path: path.rstrip("/").rpartition("/")[2] or path[:1] or ".", text),
-    "dir": f(lambda path: _clean(path.rpartition("/")[0] or path[: path.startswith("/")]), text),
-    "clean": f(_clean, text),
-    "ext": f(_extension, text),
-    "isAbs": f(lambda path: path.startswith("/"), text),
+    "base": row(lambda path: path.rstrip("/").rpartition("/")[2] or path[:1] or ".", text),
+    "dir": row(lambda path: _clean(path.rpartition("/")[0] or path[: path.startswith("/")]), text),
+    "clean": row(_clean, text),
+    "ext": row(_extension, text),
+    "isAbs": row(lambda path: path.startswith("/"), text),
 }
 TABLE["trimall"] = TABLE["trimAll"]
 for _name in ("base", "dir", "clean", "ext", "isAbs"):
