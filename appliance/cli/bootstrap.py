@@ -52,7 +52,12 @@ async def _run(settings: Settings, email: str, *, force: bool, check: bool) -> s
 async def _first(identity: Identity, data: DataDirectory, email: str) -> None:
     from appliance.operations.bootstrap import bootstrap as make
 
-    await make(identity.db, email=email, keep=lambda key: data.write_secret("admin.key", key))
+    await make(
+        identity.db,
+        email=email,
+        former=data.read_admin_key(),
+        keep=lambda key: data.write_secret("admin.key", key),
+    )
 
 
 async def _another_key(identity: Identity, email: str) -> str:

@@ -84,7 +84,11 @@ class Appliance:
                 settings=settings, project=project, data=data, lock=lock, db=db, pool=pool
             )
             stack.push_async_callback(appliance.identity.close)
-            await bootstrap(db, keep=lambda key: data.write_secret("admin.key", key))
+            await bootstrap(
+                db,
+                former=data.read_admin_key(),
+                keep=lambda key: data.write_secret("admin.key", key),
+            )
             recovered = await appliance.engine.open(resume=resume)
             stack.push_async_callback(appliance.engine.close, settings.server.shutdown_timeout)
             if recovered:

@@ -18,10 +18,15 @@ def _discard(_text: str) -> None:
 
 
 async def bootstrap(
-    db: Database, *, email: str = "admin@localhost", keep: Callable[[str], object] = _discard
+    db: Database,
+    *,
+    email: str = "admin@localhost",
+    former: str | None = None,
+    keep: Callable[[str], object] = _discard,
 ) -> str | None:
     """Create an admin with an API key and return its text; None when there is an admin already.
 
+    The key that an earlier database was opened with, *former*, is taken again: it opens both.
     *keep* gets the text just before it becomes valid: a crash in between leaves a useless copy, not
     an admin whose key nobody has. Raises InvalidInput (address), Conflict (a user who is no admin
     has the address), what *keep* raises.
@@ -29,7 +34,7 @@ async def bootstrap(
     emails.key(email)
     if await settle(db.read(lambda tx: Users(tx).has_admin())):
         return None
-    token = tokens.new_key()
+    token = tokens.known_key(former) or tokens.new_key()
     keep(token.text)
     try:
         made = await settle(db.write(lambda tx: _make(tx, email, token)))

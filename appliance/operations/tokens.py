@@ -35,6 +35,13 @@ def new_key() -> Token:
     return _new(_KEY)
 
 
+def known_key(text: str | None) -> Token | None:
+    """Return the token of a key that was made before, None when *text* cannot be one."""
+    if text is None or not well_formed(text) or is_session(text):
+        return None
+    return Token(text, digest(text), text[: len(_KEY) + _NAME])
+
+
 def new_session() -> Token:
     """Return the token of a new session."""
     return _new(_SESSION)

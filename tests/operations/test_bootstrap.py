@@ -12,6 +12,7 @@ from appliance.operations.audit import list_audit
 from appliance.operations.bootstrap import bootstrap
 from appliance.operations.identity import Identity
 from appliance.operations.keys import list_keys
+from appliance.operations.tokens import new_key
 from appliance.operations.users import list_users
 
 from .people import member
@@ -84,3 +85,18 @@ async def test_the_key_is_kept_before_it_opens(identity: Identity) -> None:
 
     assert await bootstrap(identity.db, keep=kept.append) == kept[1]
     await identity.authenticator.authenticate(kept[1])
+
+
+async def test_a_former_key_opens_the_next_database(identity: Identity) -> None:
+    """The key in the data directory goes on working when another database is chosen."""
+    former = new_key().text
+
+    assert former == await bootstrap(identity.db, former=former)
+    assert "admin" == (await identity.authenticator.authenticate(former)).role
+
+
+async def test_a_file_that_holds_no_key_is_not_taken(identity: Identity) -> None:
+    """What cannot be a key is replaced by one that is."""
+    made = await bootstrap(identity.db, former="nonsense")
+
+    assert made not in (None, "nonsense")
