@@ -83,11 +83,14 @@ class _Loader:
         if section is None:
             return None
         runtime = self._runtime(section.section("runtime"))
+        named = list(self._sources(section))
         autoload = section.section("autoload")
         loaded = list(self._autoload(autoload)) if autoload else []
         offer = self._offer(self._definitions(section, loaded), runtime)
-        for entry in section.sections("workflows"):
-            self._add_source(entry, offer)
+        for file in named:
+            workflow = self._open(self._shown(file), self.problems)
+            if workflow is not None:
+                self._add(workflow, offer)
         for found in loaded:
             self._settle(found, offer)
         if not self._workflows:
@@ -174,20 +177,17 @@ class _Loader:
 
     # -- workflows ------------------------------------------------------------------------------
 
-    def _add_source(self, entry: Section, offer: Offer) -> None:
-        source = entry.needed_text("source")
-        entry.finish(())
-        file = self.directory / source
-        if not source:
-            return
-        if not file.is_file():
-            entry.error(f"there is no file {source!r}", "source")
-        elif self._take(file):
-            section = self._open(self._shown(file), self.problems)
-            if section is not None:
-                self._add(section, offer)
-        else:
-            entry.error(f"the file {source!r} is named twice", "source")
+    def _sources(self, section: Section) -> Iterator[Path]:
+        for entry in section.sections("workflows"):
+            source = entry.needed_text("source")
+            entry.finish(())
+            file = self.directory / source
+            if source and not file.is_file():
+                entry.error(f"there is no file {source!r}", "source")
+            elif source and not self._take(file):
+                entry.error(f"the file {source!r} is named twice", "source")
+            elif source:
+                yield file
 
     def _take(self, file: Path) -> bool:
         """Whether *file* is met for the first time."""
@@ -208,8 +208,10 @@ class _Loader:
     def _autoload(self, section: Section) -> Iterator[_Found]:
         self._strict = section.flag("strict") if section.has("strict") else True
         for file in find_files(section, self.directory):
+            if file.name == PROJECT_FILE or not self._take(file):
+                continue
             problems = Problems()
-            found = self._open_found(file, problems) if file.name != PROJECT_FILE else None
+            found = self._open_found(file, problems)
             if found is not None and found.needed_text("resource"):
                 kind = found.choice("resource", _KINDS, "")
                 yield _Found(kind, found, problems)
@@ -228,17 +230,11 @@ class _Loader:
                 later.not_available(f"a file with resource {found.kind}"), "resource"
             )
         elif found.kind == "workflow":
-            self._settle_workflow(found, offer)
+            known = dict(self._workflows)
+            self._add(found.section, offer)
+            if found.problems.errors and not self._strict:
+                self._workflows = known
         self._judge(found.problems)
-
-    def _settle_workflow(self, found: _Found, offer: Offer) -> None:
-        file = self.directory / found.section.document.file
-        if not self._take(file):
-            return  # 'workflows' names it too
-        known = dict(self._workflows)
-        self._add(found.section, offer)
-        if found.problems.errors and not self._strict:
-            self._workflows = known
 
     def _judge(self, problems: Problems) -> None:
         if self._strict:

@@ -435,7 +435,7 @@ def test_autoload_finds_workflows_tools_and_schemas(files: Files) -> None:
                   watch_enabled: false
                 workflows: [{ source: flows/named.yaml }]
                 """,
-            "flows/named.yaml": "resource: workflow\n" + HELLO.format(name="named"),
+            "flows/named.yaml": HELLO.format(name="named"),
             "flows/deep/er/found.yml": """
                 resource: workflow
                 id: found
