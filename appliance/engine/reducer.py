@@ -7,7 +7,6 @@ changes in one transaction before it begins the work they name, and throws the r
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -351,10 +350,11 @@ class _Step:
         self.changes.tasks[task.seq] = task
 
     def _environment(self, task: TaskState) -> Environment:
-        return Environment(self.now_us, random.Random(f"{task.id}/{task.attempt}"))  # noqa: S311
+        return Environment(self.now_us, f"{task.id}/{task.attempt}")
 
 
-NOWHERE = Environment(0, random.Random(0))  # noqa: S311 - for values without templates
+NOWHERE = Environment(0, "")
+"""For values without templates."""
 _HANDLERS: dict[type[Event], Callable[[_Step, Any], None]] = {
     Start: _Step.on_start,
     Succeeded: _Step.on_succeeded,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from appliance.language.template.errors import Fault
 
@@ -31,11 +31,25 @@ SOURCE = 1024 * 1024
 """Characters of a template's own text."""
 
 
-class Environment(NamedTuple):
-    """The only clock (microseconds since the epoch, UTC) and the only dice a template sees."""
+class Environment:
+    """The only clock (microseconds since the epoch, UTC) and the only dice a template sees.
 
-    now_us: int
-    random: Random
+    The dice are made from *seed* when they are first thrown: few templates do, and it is slow.
+    """
+
+    __slots__ = ("_random", "_seed", "now_us")
+
+    def __init__(self, now_us: int, seed: str) -> None:
+        self.now_us = now_us
+        self._seed = seed
+        self._random: Random | None = None
+
+    @property
+    def random(self) -> Random:
+        """The dice, the same for the same seed."""
+        if self._random is None:
+            self._random = Random(self._seed)  # noqa: S311 - reproducible, not secret
+        return self._random
 
 
 class Run:

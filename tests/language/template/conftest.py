@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ NOW_US = 1_773_500_966_535_897
 
 @pytest.fixture
 def env() -> Environment:
-    return Environment(NOW_US, random.Random(7))
+    return Environment(NOW_US, "7")
 
 
 @pytest.fixture
