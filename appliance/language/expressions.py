@@ -127,12 +127,12 @@ def compile_expression(text: str) -> Expression:
 
 
 def _compile(text: str) -> Any:
-    import cel
+    from appliance.language.cel import compile_program
 
     if len(text) > MAX_LENGTH:
         raise InvalidExpression(f"the condition has more than {MAX_LENGTH} characters")
     try:
-        return cel.compile(text)
+        return compile_program(text)
     except ValueError as error:
         place = _PLACE.search(str(error))
         if place is None:

@@ -307,10 +307,10 @@ class _Pattern:
     """A regular expression in the place of a compiled one, matched in linear time."""
 
     def __init__(self, pattern: str) -> None:
-        import cel
+        from appliance.language.cel import compile_program
 
         self._pattern = pattern
-        self._program = cel.compile("text.matches(pattern)")
+        self._program = compile_program("text.matches(pattern)")
 
     def search(self, text: str) -> bool:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -243,3 +245,16 @@ def test_any_text_is_evaluated_or_refused(text: str) -> None:
     """Nothing but InvalidInput comes out of a condition, whatever it says."""
     with contextlib.suppress(InvalidInput):
         compile_expression(text).evaluate({"tasks": {"a": {"l": [1, "x"]}}, "input": 1, "x": "y"})
+
+
+def test_the_library_comes_without_its_command_line() -> None:
+    """A condition costs one extension module, not the terminal toolkit beside it."""
+    program = (
+        "import sys; from appliance.language.expressions import compile_expression as compiled;"
+        "assert compiled('1 + 1').evaluate({}) == 2;"
+        "print(sorted({'prompt_toolkit', 'typer', 'rich'} & set(sys.modules)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "[]\n" == ended.stdout
