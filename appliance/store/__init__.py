@@ -18,7 +18,8 @@ def open_database(settings: DatabaseSettings) -> Database:
 
         return PostgresDatabase(settings, statements)
     from appliance.store import migrations
-    from appliance.store.sqlite import MEMORY, SqliteDatabase
+    from appliance.store.sqlite import SqliteDatabase
+    from appliance.store.sqlite_session import MEMORY
 
     prepare = migrations.prepare if settings.path == MEMORY else lambda _: None
     return SqliteDatabase(settings, statements, prepare)

@@ -117,6 +117,13 @@ class Database(Protocol):
         ...
 
 
+def refused(error: ApplianceError) -> Future[Any]:
+    """Return a future that has failed already."""
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future
+
+
 class _Bell:
     """Wakes an event loop once for all results that came together, not once for each."""
 

@@ -14,7 +14,7 @@ from appliance import clock
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, DatabaseTooNew, InvalidConfiguration
 from appliance.store.schema import Schema, SqliteSchema, opened
-from appliance.store.sqlite import MEMORY
+from appliance.store.sqlite_session import MEMORY
 from appliance.store.transaction import OpenTransaction
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")

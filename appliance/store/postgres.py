@@ -16,7 +16,7 @@ from psycopg.types.numeric import Int8Dumper
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, InvalidConfiguration, OutcomeUnknown, Unavailable
 from appliance.store import faults
-from appliance.store.database import Observer, T, Work
+from appliance.store.database import Observer, T, Work, refused
 from appliance.store.transaction import OpenTransaction
 from appliance.store.writer import Writer
 
@@ -224,9 +224,7 @@ class Readers:
         try:
             return self._threads.submit(self._read, work)
         except RuntimeError:  # the executor was shut down
-            refused: Future[T] = Future()
-            refused.set_exception(Unavailable("The database is closed."))
-            return refused
+            return refused(Unavailable("The database is closed."))
 
     def close(self) -> None:
         """Finish all reads and close all connections."""
@@ -238,15 +236,11 @@ class Readers:
     def _read(self, work: Work[T]) -> T:
         for attempt in range(1, READ_ATTEMPTS + 1):
             connection = self._connection()
-            transaction = self._database.transaction(connection, reads=True)
             try:
-                result = work(transaction)
-                transaction.check()
+                return self._database.transaction(connection, reads=True).do(work)
             except faults.Transient:
                 if attempt == READ_ATTEMPTS:
                     raise
-            else:
-                return result
             finally:
                 self._finish(connection)
         raise AssertionError

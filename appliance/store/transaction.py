@@ -9,7 +9,7 @@ from typing import Any
 from appliance import clock
 from appliance.errors import ApplianceError
 from appliance.store import faults
-from appliance.store.database import Observer, Param, Row
+from appliance.store.database import Observer, Param, Row, T, Work
 
 Translate = Callable[[Exception], ApplianceError]
 
@@ -60,10 +60,12 @@ class OpenTransaction:
         rows: list[Row] = self._ask(query, params, _every)
         return rows
 
-    def check(self) -> None:
-        """Raise the error that ended this piece, if one did: catching it does not save the piece."""
+    def do(self, work: Work[T]) -> T:
+        """Run *work*. An error of a query ends it, even if *work* caught the error."""
+        result = work(self)
         if self._failure is not None:
             raise self._failure
+        return result
 
     def _ask(self, query: str, params: Mapping[str, Param], take: Callable[[Any], Any]) -> Any:
         return self._attempt(query, self._connection.execute, faults.check(params), take)

@@ -31,7 +31,12 @@ class Users:
 
     def set_email(self, user_id: str, email: str, email_key: str, *, now: int) -> bool:
         """Change the address; False without such a user. Raises Conflict when it is taken."""
-        params = {"id": user_id, "email": email, "email_key": email_key, "now": now}
+        params: dict[str, Param] = {
+            "id": user_id,
+            "email": email,
+            "email_key": email_key,
+            "now": now,
+        }
         return self._tx.run("set_user_email", **params) == 1
 
     def set_role(self, user_id: str, role: str, *, now: int) -> bool:
@@ -40,12 +45,12 @@ class Users:
 
     def set_password(self, user_id: str, password_hash: str, *, now: int) -> bool:
         """Change the password; False without such a user."""
-        params = {"id": user_id, "password_hash": password_hash, "now": now}
+        params: dict[str, Param] = {"id": user_id, "password_hash": password_hash, "now": now}
         return self._tx.run("set_user_password", **params) == 1
 
     def renew_password(self, user_id: str, *, current: str, renewed: str) -> bool:
         """Replace the hash *current* and keep it locked; False when it is no longer the hash."""
-        params = {"id": user_id, "current": current, "renewed": renewed}
+        params: dict[str, Param] = {"id": user_id, "current": current, "renewed": renewed}
         return self._tx.run("renew_user_password", **params) == 1
 
     def hold_admins(self) -> int:

@@ -21,7 +21,7 @@ from appliance.errors import (
     StorageFull,
     Unavailable,
 )
-from appliance.store.database import T, Work
+from appliance.store.database import T, Work, refused
 from appliance.store.faults import Transient
 from appliance.store.transaction import OpenTransaction
 
@@ -106,16 +106,14 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work[T]) -> Promise[T]:
-        """Accept *work*; the promise is kept when it is durable, or fails as `Database.write` says."""
+    def submit(self, work: Work[T]) -> Future[T]:
+        """Accept *work*; the future is done when it is durable, or fails as `Database.write` says."""
         promise: Promise[T] = Promise()
         with self._gate:
             refusal = self._refusal()
             if refusal is None:
                 self._queue.put(Piece(work, promise))
-        if refusal is not None:
-            promise.set_exception(refusal)
-        return promise
+        return promise if refusal is None else refused(refusal)
 
     def waiting(self) -> int:
         """Return how many pieces wait."""
@@ -141,12 +139,18 @@ class Writer:
 
     def _run(self) -> None:
         patience: float | None = None
-        while not self._ended:
-            batch = self._next(patience)
-            if batch:
-                self._commit(batch)
-            patience = self._rest(idle=not batch)
-        self._session.close()
+        try:
+            while not self._ended:
+                batch = self._next(patience)
+                if batch:
+                    self._commit(batch)
+                patience = self._rest(idle=not batch)
+        finally:  # whatever ends this thread, nobody is left waiting for it
+            self._session.close()
+            with self._gate:
+                self._closed = True
+            for piece in self._next(patience=0):
+                piece.promise.set_exception(Unavailable("The database is closed."))
 
     def _next(self, patience: float | None) -> list[Piece]:
         """Return all that waits; nothing when nothing came for *patience* seconds or at the end."""
@@ -163,8 +167,7 @@ class Writer:
 
     def _commit(self, batch: list[Piece]) -> None:
         was_broken = self._broken
-        outcomes = [(None, was_broken)] * len(batch) if was_broken else self._outcomes(batch)
-        for (_, promise), (result, error) in zip(batch, outcomes, strict=True):
+        for (_, promise), (result, error) in zip(batch, self._outcomes(batch), strict=True):
             if error is None:
                 promise.set_result(result)
             else:
@@ -174,6 +177,8 @@ class Writer:
 
     def _outcomes(self, batch: list[Piece]) -> list[Outcome]:
         """Commit the batch at one go; if a piece fails, do it over so that it fails alone."""
+        if self._broken is not None:
+            return [(None, self._broken)] * len(batch)
         try:
             return self._transact(batch, self._together)
         except BaseException as error:  # noqa: BLE001 - whatever work raises is for its caller
@@ -207,7 +212,7 @@ class Writer:
 
     def _together(self, batch: list[Piece]) -> list[Outcome]:
         """Run all pieces; the first error is the error of all, so a good batch pays nothing."""
-        return [(self._work(piece), None) for piece in batch]
+        return [(self._session.transaction().do(piece.work), None) for piece in batch]
 
     def _apart(self, batch: list[Piece]) -> list[Outcome]:
         return [self._one(piece) for piece in batch]
@@ -215,7 +220,7 @@ class Writer:
     def _one(self, piece: Piece) -> Outcome:
         self._session.save()
         try:
-            result = self._work(piece)
+            result = self._session.transaction().do(piece.work)
         except Transient:  # repeat the whole transaction
             raise
         except BaseException as error:  # noqa: BLE001 - whatever work raises is for its caller
@@ -226,12 +231,6 @@ class Writer:
             return None, error
         self._session.release()
         return result, None
-
-    def _work(self, piece: Piece) -> Any:
-        transaction = self._session.transaction()
-        result = piece.work(transaction)
-        transaction.check()
-        return result
 
     def _rest(self, *, idle: bool) -> float | None:
         if self._broken is not None:

@@ -148,7 +148,7 @@ def test_closed_database_is_not_copied(db: Database, tmp_path: Path) -> None:
     assert isinstance(db, SqliteDatabase)
     db.close()
     with pytest.raises(Unavailable, match="closed"):
-        db.snapshot(tmp_path / "copy.db")
+        db.snapshot(tmp_path / "copy.db").result()
 
 
 def test_postgresql_names_its_own_tool(

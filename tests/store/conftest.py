@@ -10,7 +10,8 @@ import pytest
 from appliance.config import DatabaseSettings
 from appliance.store import migrations, queries
 from appliance.store.database import Database
-from appliance.store.sqlite import MEMORY, SqliteDatabase
+from appliance.store.sqlite import SqliteDatabase
+from appliance.store.sqlite_session import MEMORY
 
 _SQL = """
 -- name: create_notes (sqlite)

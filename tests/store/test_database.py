@@ -25,7 +25,7 @@ from appliance.errors import (
 )
 from appliance.store import writer
 from appliance.store.database import Database, Transaction, Work, settle
-from appliance.store.sqlite import MEMORY
+from appliance.store.sqlite_session import MEMORY
 from tests.store.conftest import note, open_notes
 
 WAIT_S = 20.0

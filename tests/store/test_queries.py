@@ -98,7 +98,7 @@ def test_variants_are_rare(record_property: Callable[[str, object], None]) -> No
     names = {query.name for query in QUERIES}
     variants = {query.name for query in QUERIES if query.dialect and not query.only}
     share = len(variants) / len(names)
-    print(f"\n{len(variants)} of {len(names)} queries have variants: {share:.0%}")  # noqa: T201
+    print(f"\n{len(variants)} of {len(names)} queries have variants: {share:.0%}")
     record_property("variants", share)
     assert len(names) > 20
     assert share <= VARIANT_LIMIT

@@ -25,7 +25,7 @@ from appliance.errors import (
     StorageFull,
     Unavailable,
 )
-from appliance.store import open_database, sqlite
+from appliance.store import open_database, sqlite_session
 from appliance.store.database import Transaction
 from appliance.store.sqlite import SqliteDatabase
 from tests.store.conftest import note, open_notes
@@ -144,7 +144,7 @@ def test_a_busy_interpreter_is_shared_fairly(notes: SqliteDatabase) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle after a moment."""
-    monkeypatch.setattr(sqlite, "IDLE_S", 0.05)
+    monkeypatch.setattr(sqlite_session, "IDLE_S", 0.05)
 
 
 def test_the_file_catches_up_when_idle(quick: None, notes: SqliteDatabase, path: Path) -> None:
@@ -171,8 +171,8 @@ def test_the_wal_is_moved_while_writes_go_on(
     notes: SqliteDatabase, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Enough rows bring a checkpoint between two batches, without any idle time."""
-    monkeypatch.setattr(sqlite, "IDLE_S", 60.0)
-    monkeypatch.setattr(sqlite, "CHECKPOINT_AFTER_ROWS", 10)
+    monkeypatch.setattr(sqlite_session, "IDLE_S", 60.0)
+    monkeypatch.setattr(sqlite_session, "CHECKPOINT_AFTER_ROWS", 10)
     for number in range(11):
         notes.write(add(number)).result(WAIT_S)
     with held(notes):
@@ -183,9 +183,9 @@ def test_the_wal_is_bounded_although_somebody_always_reads(
     notes: SqliteDatabase, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Readers that overlap never let the WAL begin anew by itself: the writer waits for them."""
-    monkeypatch.setattr(sqlite, "CHECKPOINT_AFTER_ROWS", 1)
-    monkeypatch.setattr(sqlite, "RESTART_AT_BYTES", 1 << 18)
-    monkeypatch.setattr(sqlite, "RESTART_PATIENCE_MS", 5000)
+    monkeypatch.setattr(sqlite_session, "CHECKPOINT_AFTER_ROWS", 1)
+    monkeypatch.setattr(sqlite_session, "RESTART_AT_BYTES", 1 << 18)
+    monkeypatch.setattr(sqlite_session, "RESTART_PATIENCE_MS", 5000)
     stop = threading.Event()
 
     def look(tx: Transaction) -> None:
@@ -213,8 +213,8 @@ def test_a_reader_that_stays_does_not_stop_the_writer(
     notes: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long read costs a short pause at the bound of the WAL, not the busy timeout."""
-    monkeypatch.setattr(sqlite, "CHECKPOINT_AFTER_ROWS", 1)
-    monkeypatch.setattr(sqlite, "RESTART_AT_BYTES", 1)
+    monkeypatch.setattr(sqlite_session, "CHECKPOINT_AFTER_ROWS", 1)
+    monkeypatch.setattr(sqlite_session, "RESTART_AT_BYTES", 1)
     reading, release = threading.Event(), threading.Event()
 
     def stay(tx: Any) -> None:
@@ -321,7 +321,28 @@ def test_a_disk_that_fails_ends_all_writing(notes: SqliteDatabase, path: Path) -
 @pytest.fixture
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the files with every commit."""
-    monkeypatch.setattr(sqlite, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(sqlite_session, "LOOK_EVERY_S", 0.0)
+
+
+def test_a_callback_that_raises_leaves_nobody_waiting(
+    watchful: None,
+    notes: SqliteDatabase,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever ends the writer's thread, later writes are refused and do not hang."""
+    seen: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+
+    def fail(_: ApplianceError) -> None:
+        raise RuntimeError("no")
+
+    notes.on_broken.append(fail)
+    path.unlink()
+    assert isinstance(notes.write(add(1)).exception(WAIT_S), StorageBroken)
+    eventually(lambda: isinstance(notes.write(add(9)).exception(WAIT_S), Unavailable))
+    notes.close()
+    assert [RuntimeError] == [arguments.exc_type for arguments in seen]
 
 
 @pytest.mark.parametrize("victim", ["", "-wal"])
