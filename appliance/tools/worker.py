@@ -82,7 +82,6 @@ class Worker:
         """Whether it is ending, so that no call may be given to it."""
         self.leaving = False
         """Whether it is to end after its present call."""
-        self._dead = False
 
     def born(self, pid: int) -> None:
         """Take note of the number; from now on calls can be started."""
@@ -139,7 +138,7 @@ class Worker:
     def _finish(self, outcome: ToolOutcome) -> None:
         self._cancel_timer()
         call, self.call = self.call, None
-        if not self.doomed and not self._dead:
+        if not self.doomed:
             self._owner.free(self)
         if call is not None:
             call.worker = None
@@ -271,6 +270,5 @@ class Worker:
 
     def _drain(self) -> None:
         """Read what the process said before it died: that may be the answer."""
-        self._dead = True
         while self.call is not None and not self.doomed and self._readable():
             pass

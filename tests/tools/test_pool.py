@@ -59,20 +59,20 @@ def test_there_are_never_more_processes_than_allowed(workshop: Workshop) -> None
     outcomes = workshop.outcomes([request("sleep", seconds=0.05) for _ in range(12)])
 
     assert len({getattr(each, "output", None) for each in outcomes}) == 3
-    assert pool.processes == 3
     [zygote] = zygotes()
-    assert len(children(zygote)) == 3
+    assert (3, 3) == (pool.processes, len(children(zygote)))
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.01])
+@pytest.mark.parametrize("seconds", [0.0, 0.008])
 def test_calls_that_compute_share_few_processes(workshop: Workshop, seconds: float) -> None:
     """What needs a core is not faster in more processes than there are cores."""
     pool = workshop.open(COMPUTE)
 
-    workshop.outcomes([request("compute", seconds=seconds) for _ in range(40)])
+    workshop.outcomes([request("compute", seconds=seconds) for _ in range(64)])
 
-    # On a machine under load a call can be kept from its core long enough to look slow.
-    assert pool.processes <= 4 * len(os.sched_getaffinity(0))
+    # Two would do; on a machine under load a call can be kept from its core so long that it looks
+    # slow. Calls that sleep would get a process each.
+    assert pool.processes <= 32
 
 
 def test_long_computations_do_not_keep_others_waiting(workshop: Workshop) -> None:
@@ -94,10 +94,9 @@ def test_idle_processes_are_retired(workshop: Workshop, monkeypatch: pytest.Monk
     pool = workshop.open(SLEEP)
     workshop.outcomes([request("sleep", seconds=0.1) for _ in range(6)])
     [zygote] = zygotes()
-    assert len(children(zygote)) == pool.processes > 2
+    assert pool.processes > 2
 
-    assert workshop.wait_until(lambda: pool.processes == 2)
-    assert len(children(zygote)) == 2
+    assert workshop.wait_until(lambda: pool.processes == len(children(zygote)) == 2)
     workshop.run(asyncio.sleep(0.5))
     assert pool.processes == 2
     assert workshop.output("noop") == {}
