@@ -102,7 +102,7 @@ def of_task(task: TaskState, output: Json = None) -> View:
             "task": lambda: task_view(task),
             "current": lambda: task_view(task),
             "parent": lambda: _parent_view(task, MAX_PARENTS),
-            "input": lambda: task.run.input if task.input is None else task.input,
+            "input": lambda: _input(task),
             "with": lambda: task.input,
             "env": lambda: {**task.run.env, **task.node.env},
             "output": lambda: output,
@@ -112,6 +112,12 @@ def of_task(task: TaskState, output: Json = None) -> View:
     )
     _add_items(sources, task)
     return View(sources)
+
+
+def _input(task: TaskState) -> Json:
+    """Return what `with` gave the task, or the run's input for a task that was given nothing."""
+    given = task.node.with_ is not None and task.input is not None
+    return task.input if given else task.run.input
 
 
 def of_candidate(task: TaskState, item: Json, index: int) -> View:
@@ -134,6 +140,7 @@ def _run_sources(run: Run, asking: TaskState | None) -> dict[str, Source]:
         "env": lambda: run.env,
         "status": lambda: run.status,
         "error": lambda: run.error,
+        "project": lambda: {"id": run.project, "name": run.project},
         "workflow_id": lambda: run.program.id,
         "workflow_exec_id": lambda: run.id,
     }

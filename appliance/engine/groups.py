@@ -7,7 +7,10 @@ has a chain for each item; a parallel has one for each member.
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+import msgspec
 
 from appliance.engine import context
 from appliance.engine.program import Node
@@ -18,6 +21,7 @@ from appliance.language import template
 from appliance.language.model import Json
 
 MAX_ITEMS = 100_000
+RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})|([A-Za-z])\.\.([A-Za-z])")
 DROPPED = frozenset({"", "false", "no", "0", "off"})
 """Texts of a `filter` that leave an item out; every other text keeps it."""
 
@@ -101,7 +105,7 @@ def collection_input(group: TaskState, environment: template.Environment) -> dic
         msg = f"the collection has {len(items)} items, more than {MAX_ITEMS}; split it"
         raise InvalidInput(msg)
     kept = [item for index, item in enumerate(items) if _kept(group, item, index, environment)]
-    return {"items": kept, "skipped_count": len(items) - len(kept)}
+    return {**group.input, "items": kept, "skipped_count": len(items) - len(kept)}
 
 
 def _kept(group: TaskState, item: Json, index: int, environment: template.Environment) -> bool:
@@ -112,12 +116,43 @@ def _kept(group: TaskState, item: Json, index: int, environment: template.Enviro
 
 
 def as_items(value: Json) -> list[Json]:
-    """Return what a collection goes over: a list as it is, a map as {key, value}, else one item."""
+    """Return what a collection goes over.
+
+    That is a list as it is, a mapping as {key, value} by key, the text of a JSON list or mapping, a
+    range `1..5` or `a..e` in either direction, or a single item; null is no item.
+    """
+    if isinstance(value, str):
+        value = _structured(value)
     if isinstance(value, list):
         return value
     if isinstance(value, dict):
         return [{"key": key, "value": value[key]} for key in sorted(value)]
     return [] if value is None else [value]
+
+
+def _structured(text: str) -> Json:
+    found = RANGE.fullmatch(text.strip())
+    if found is not None:
+        return _range(*found.groups())
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+    return value if isinstance(value, (list, dict)) else text
+
+
+def _range(first: str, last: str, start: str, end: str) -> list[Json]:
+    if start:
+        return [chr(code) for code in _between(ord(start), ord(end))]
+    return [*_between(int(first), int(last))]
+
+
+def _between(start: int, end: int) -> range:
+    """Return the numbers from *start* to *end*. Raises InvalidInput beyond `MAX_ITEMS`."""
+    if abs(end - start) >= MAX_ITEMS:
+        msg = f"the range {start}..{end} has more than {MAX_ITEMS} items; split it"
+        raise InvalidInput(msg)
+    return range(start, end + 1) if start <= end else range(start, end - 1, -1)
 
 
 def child_id(group: TaskState, environment: template.Environment) -> str:

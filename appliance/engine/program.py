@@ -52,9 +52,9 @@ class Node:
         self.tool_id = tool.id
         self.timeout = task.timeout or tool.timeout
         self.env = {**tool.env, **task.env}
-        self.input_schemas = _compile(task.input, tool.input)
-        self.tool_output = _compile(tool.output)
-        self.output_schemas = _compile(task.output)
+        self.input_schemas = _compile("input", task.input, tool.input)
+        self.tool_output = _compile("output", tool.output)
+        self.output_schemas = _compile("output", task.output)
         arguments = {**tool.with_, **(task.with_ or {})}
         self.with_ = template.compile_value(arguments) if arguments else None
         self.outputs = template.compile_value(task.outputs) if task.outputs else None
@@ -87,7 +87,7 @@ class Program:
         self.hash = hashlib.sha256(source).hexdigest()
         self.workflow = workflow
         self.env = workflow.env
-        self.input_schemas = _compile(workflow.input)
+        self.input_schemas = _compile("input", workflow.input)
         self.outputs = template.compile_value(workflow.outputs) if workflow.outputs else None
         nodes = [Node(task, None, workflow.tools) for task in workflow.tasks]
         self.nodes = {node.task.id: node for node in nodes}
@@ -122,8 +122,8 @@ def conform(value: Json, checks: tuple[schemas.Schema, ...]) -> Json:
     return value
 
 
-def _compile(*found: dict[str, Json] | None) -> tuple[schemas.Schema, ...]:
-    return tuple(schemas.compile_schema(schema) for schema in found if schema)
+def _compile(name: str, *found: dict[str, Json] | None) -> tuple[schemas.Schema, ...]:
+    return tuple(schemas.compile_schema(schema, name) for schema in found if schema)
 
 
 def source_of(workflow: Workflow) -> bytes:

@@ -9,7 +9,7 @@ import structlog
 
 from appliance import clock
 from appliance.engine.program import Program, compile_program
-from appliance.engine.run import Run, encode, load
+from appliance.engine.run import Run, Surroundings, encode, load
 from appliance.errors import NotFound
 from appliance.store.database import Database, Param, Row, Transaction, settle
 from appliance.store.task_states import TaskStates
@@ -49,7 +49,7 @@ async def keep_definitions(database: Database, programs: Iterable[Program]) -> N
         await settle(database.write(lambda tx: Definitions(tx).keep(rows)))
 
 
-async def interrupted(database: Database, env: dict[str, str]) -> AsyncIterator[Run]:
+async def interrupted(database: Database, around: Surroundings) -> AsyncIterator[Run]:
     """Yield every run that should go on. Runs that would take the server down are set aside."""
     after = ""
     while True:
@@ -62,7 +62,7 @@ async def interrupted(database: Database, env: dict[str, str]) -> AsyncIterator[
                 await _set_aside(database, row)
                 continue
             try:
-                yield await load_run(database, after, env)
+                yield await load_run(database, after, around)
             except Exception:
                 # One unreadable run must not keep the server, and every other run, from starting.
                 log.exception("run.unreadable", exec_id=after)
@@ -85,7 +85,7 @@ async def _set_aside(database: Database, row: Row) -> None:
     log.error("run.quarantined", exec_id=row["workflow_exec_id"])
 
 
-async def load_run(database: Database, exec_id: str, env: dict[str, str]) -> Run:
+async def load_run(database: Database, exec_id: str, around: Surroundings) -> Run:
     """Return a run as it was last stored. Raises NotFound."""
 
     def rows(tx: Transaction) -> tuple[Row, list[Row], str | None]:
@@ -100,4 +100,4 @@ async def load_run(database: Database, exec_id: str, env: dict[str, str]) -> Run
     if source is None:
         msg = f"the definition of run {exec_id!r} is missing"
         raise NotFound(msg)
-    return load(compile_program(source.encode()), state, tasks, env)
+    return load(compile_program(source.encode()), state, tasks, around)

@@ -168,12 +168,13 @@ class _Step:
         self._call(task)
 
     def enter_router(self, task: TaskState) -> None:
+        self._render_input(task)
         taken = _text(_condition(task, self._environment(task)))
         if taken not in task.node.task.routes:
             known = ", ".join(sorted(task.node.task.routes))
             msg = f"the condition gave {taken!r}, but the routes are: {known}"
             raise InvalidInput(msg)
-        task.input = {"route_taken": taken}
+        task.input = {**task.input, "route_taken": taken}
         output = {
             "condition": task.node.task.condition,
             "route_taken": taken,
@@ -189,6 +190,7 @@ class _Step:
         self._open_group(task)
 
     def enter_collection(self, task: TaskState) -> None:
+        self._render_input(task)
         task.input = groups.collection_input(task, self._environment(task))
         self._open_group(task)
 
@@ -416,6 +418,8 @@ def _text(value: Json) -> str:
     """Return the text that a condition's result is looked up by."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return "null" if value is None else str(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,6 +11,13 @@ from appliance.engine.program import GROUPS, Node, Program
 from appliance.engine.status import TERMINAL, Status
 from appliance.language.model import Json
 from appliance.store.database import Param, Row
+
+
+class Surroundings(NamedTuple):
+    """What a run sees of the project it is in. Never stored with it: `.env` may hold secrets."""
+
+    project: str
+    env: dict[str, str]
 
 
 class TaskState:
@@ -89,11 +96,16 @@ class Run:
     """An execution of a workflow. Only the reducer changes it; a failed commit throws it away."""
 
     def __init__(
-        self, program: Program, exec_id: str, run_input: Json, now_us: int, env: dict[str, str]
+        self,
+        program: Program,
+        exec_id: str,
+        run_input: Json,
+        now_us: int,
+        surroundings: Surroundings,
     ) -> None:
         self.program = program
-        self.env = {**env, **program.env}
-        """The project's `.env` is never stored with a run: it may hold secrets."""
+        self.project = surroundings.project
+        self.env = {**surroundings.env, **program.env}
         self.id = exec_id
         self.status: Status = "RUNNING"
         self.input = run_input
@@ -157,10 +169,10 @@ def decode(text: str | None) -> Json:
     return None if text is None else msgspec.json.decode(text)
 
 
-def load(program: Program, row: Row, task_rows: Sequence[Row], env: dict[str, str]) -> Run:
+def load(program: Program, row: Row, task_rows: Sequence[Row], around: Surroundings) -> Run:
     """Build a run from its rows, equal to the one that was in memory when they were written."""
     exec_id, created_at = row["workflow_exec_id"], row["created_at"]
-    run = Run(program, exec_id, decode(row["input"]), created_at, env)
+    run = Run(program, exec_id, decode(row["input"]), created_at, around)
     run.status = row["status"]
     run.output, run.error = decode(row["output"]), decode(row["error"])
     run.started_by, run.idempotency_key = row["started_by"], row["idempotency_key"]

@@ -30,7 +30,7 @@ from appliance.engine.changes import (
 from appliance.engine.journal import Journal
 from appliance.engine.program import Program, compile_program, source_of
 from appliance.engine.reducer import advance
-from appliance.engine.run import Run, TaskState
+from appliance.engine.run import Run, Surroundings, TaskState
 from appliance.errors import ApplianceError, Conflict, NotFound, Unavailable
 from appliance.language.model import Json, Project
 from appliance.store.database import Database
@@ -69,7 +69,7 @@ class Engine:
         self._database = database
         self._pool = pool
         self._timeout = project.runtime.timeout
-        self._env = project.env
+        self._around = Surroundings(project.name, project.env)
         self.programs = {
             name: compile_program(source_of(workflow))
             for name, workflow in project.workflows.items()
@@ -89,7 +89,7 @@ class Engine:
         self._journal = Journal(self._database, self._stored, self._refused)
         await recovery.keep_definitions(self._database, self.programs.values())
         if resume:
-            async for run in recovery.interrupted(self._database, self._env):
+            async for run in recovery.interrupted(self._database, self._around):
                 self._adopt(run)
                 self._deliver(run, Recover(clock.now_us()))
         if self._live:
@@ -146,7 +146,7 @@ class Engine:
         if self._closing:
             msg = "the server is stopping; try again when it is back"
             raise Unavailable(msg)
-        run = Run(program, ids.new_id(), run_input, clock.now_us(), self._env)
+        run = Run(program, ids.new_id(), run_input, clock.now_us(), self._around)
         run.started_by, run.idempotency_key = started_by, idempotency_key
         live = self._adopt(run)
         self._deliver(run, Start(run.created_at))
@@ -168,7 +168,7 @@ class Engine:
         """
         live = self._live.get(exec_id)
         if live is None:
-            run = await recovery.load_run(self._database, exec_id, self._env)
+            run = await recovery.load_run(self._database, exec_id, self._around)
             if run.ended:
                 msg = f"run {exec_id} has ended already ({run.status})"
                 raise Conflict(msg)
@@ -245,7 +245,7 @@ class Engine:
 
     async def _take_up(self, exec_id: str, event: Event) -> None:
         try:
-            run = await recovery.load_run(self._database, exec_id, self._env)
+            run = await recovery.load_run(self._database, exec_id, self._around)
         except ApplianceError as error:
             log.error("run.lost_until_restart", exec_id=exec_id, error=error.message)  # noqa: TRY400
             return

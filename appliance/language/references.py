@@ -16,13 +16,14 @@ from appliance.language.tasks import Placed
 from appliance.language.template import TemplateError
 from appliance.language.yaml import Path
 
-RUN = frozenset("env error input status tasks workflow workflow_exec_id workflow_id".split())  # noqa: SIM905 - words
+RUN = frozenset("env error input project status tasks workflow workflow_exec_id workflow_id".split())  # noqa: SIM905 - words
 """Variables of a workflow's `outputs`."""
 TASK = RUN | frozenset("children current parent progress task with".split())  # noqa: SIM905 - words
 """Variables of a task."""
 OUTPUT = frozenset({"output"})
 """Variables that only a task's own `outputs` have on top."""
 FIELDS = {
+    "project": frozenset("id name".split()),  # noqa: SIM905 - words
     "workflow": frozenset("id input output status".split()),  # noqa: SIM905 - words
     "tasks": frozenset("children error id input output status type with".split()),  # noqa: SIM905 - words
 }

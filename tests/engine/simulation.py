@@ -24,12 +24,13 @@ from appliance.engine.changes import (
 )
 from appliance.engine.program import GROUPS, Program, source_of
 from appliance.engine.reducer import advance
-from appliance.engine.run import Run, TaskState, load
+from appliance.engine.run import Run, Surroundings, TaskState, load
 from appliance.engine.status import TERMINAL
 from appliance.language.model import Workflow
 
 Tool = Callable[..., Any]
 
+AROUND = Surroundings("tests", {})
 EXEC_ID = "0193a000-0000-7000-8000-000000000001"
 
 
@@ -53,7 +54,7 @@ class Simulation:
         self.tools = tools
         self.now_us = 1_000_000
         self.random = random.Random(seed)
-        self.run = Run(program, EXEC_ID, run_input or {}, self.now_us, {})
+        self.run = Run(program, EXEC_ID, run_input or {}, self.now_us, AROUND)
         self.calls: dict[int, int] = {}
         """Calls under way: seq -> attempt."""
         self.timers: dict[int, int] = {}
@@ -127,7 +128,7 @@ class Simulation:
     def reload(self) -> Run:
         """Return the run as its rows describe it."""
         rows: list[Any] = [self.task_rows[seq] for seq in sorted(self.task_rows)]
-        return load(self.program, self.run_row, rows, {})
+        return load(self.program, self.run_row, rows, AROUND)
 
     def task(self, task_id: str) -> TaskState:
         """Return the latest execution of a task."""

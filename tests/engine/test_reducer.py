@@ -273,6 +273,50 @@ def test_a_map_is_gone_over_by_key() -> None:
     assert {"key": "a", "value": 1} == done.task("c-0").output["item"]
 
 
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ("3..1", [3, 2, 1]),
+        ("-1..1", [-1, 0, 1]),
+        ("c..a", ["c", "b", "a"]),
+        ('["x", "y"]', ["x", "y"]),
+        ("lonely", ["lonely"]),
+        (7, [7]),
+        (None, []),
+    ],
+)
+def test_what_a_collection_goes_over(items: Any, expected: list[Any]) -> None:
+    """Ranges, JSON text and single values are items too."""
+    done = run(collection(items=items))
+
+    assert expected == [task.output["item"] for task in done.run.tasks[1:]]
+
+
+def test_a_range_has_a_bound() -> None:
+    """A range that would fill the memory is refused in a sentence."""
+    done = run(collection(items="0..99999999999"))
+
+    assert done.run.error is not None
+    assert "more than 100000 items" in done.run.error["message"]
+
+
+def test_a_router_sees_its_with() -> None:
+    """A condition can name what the router's own `with` holds; a whole number is its own text."""
+    done = run(
+        {
+            "id": "d",
+            "type": "router",
+            "with": {"n": "{{ .workflow.input.n }}"},
+            "condition": "with.n * 1.0",
+            "routes": {"2": "t"},
+        },
+        step("t"),
+        run_input={"n": 2.0},
+    )
+
+    assert "SUCCESS" == done.run.status
+
+
 def test_two_children_with_one_id_are_refused() -> None:
     """Ids of a collection's children must differ; the sentence says which items clash."""
     done = run(collection(items=[1, 2]) | {"task": step("same")})

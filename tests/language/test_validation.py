@@ -303,8 +303,8 @@ def test_a_place_in_a_block_of_text_is_exact(files: Files) -> None:
 
 def test_the_outputs_of_a_workflow_are_checked(files: Files) -> None:
     """They see the run, not a task; they must say something."""
-    text = "id: w\ntasks: [{id: a, tool: anything}]\noutputs: {x: '{{ .parent.id }}'}"
-    assert ["w.yaml:3:18: there is no variable 'parent'"] == files.problems(text)
+    text = "id: w\ntasks: [{id: a, tool: anything}]\noutputs: {x: '{{ .children.id }}'}"
+    assert ["w.yaml:3:18: there is no variable 'children'"] == files.problems(text)
     text = "id: w\ntasks: [{id: a, tool: anything}]\noutputs: {}"
     assert ["w.yaml:3:1: outputs must not be empty; leave it out to get those of all tasks"] == (
         files.problems(text)
