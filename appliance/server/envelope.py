@@ -19,7 +19,7 @@ Limit = Annotated[int, QueryParameter(ge=1, le=500, description="How many entrie
 Cursor = Annotated[
     str | None,
     QueryParameter(
-        min_length=1, max_length=512, description="The `next_cursor` of the page before."
+        pattern="^[A-Za-z0-9_-]{1,512}$", description="The `next_cursor` of the page before."
     ),
 ]
 

@@ -27,6 +27,7 @@ _CONSTRAINTS = {
     "min_length": "minLength",
     "max_length": "maxLength",
     "pattern": "pattern",
+    "enum": "enum",
 }
 _DESCRIPTION = """A durable workflow server. Every answer is an envelope `{status, message, data}`;
 every error is problem details (RFC 9457) with a stable `code`."""

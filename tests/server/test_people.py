@@ -124,6 +124,8 @@ async def test_listings_go_page_by_page(admin: httpx.AsyncClient) -> None:
         assert len(ids) >= 5
     admins = data(await admin.get(f"{API}/users?role=admin"))["users"]
     assert ["admin@localhost"] == [one["email"] for one in admins]
+    for role in ("root", "null", ""):
+        assert (400, "invalid_input") == code(await admin.get(f"{API}/users?role={role}"))
     made = data(await admin.get(f"{API}/audit?action=user.created&limit=2"))["entries"]
     assert ["user.created"] * 2 == [entry["action"] for entry in made]
 

@@ -9,23 +9,29 @@ from litestar import get, post
 from litestar.params import JSONBody
 
 from appliance import clock
-from appliance.errors import Unauthorized
-from appliance.operations import logins
+from appliance.errors import TooManyRequests, Unauthorized
+from appliance.operations import logins, passwords
 from appliance.server.authentication import PUBLIC, bearer
 from appliance.server.contract import raises
 from appliance.server.envelope import Envelope, show
 from appliance.server.request import ApiRequest
+from appliance.server.routes.users import Email
 from appliance.server.views import ActorView, SessionView
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who wants to log in."""
 
-    email: Annotated[str, msgspec.Meta(min_length=3, max_length=254)]
-    password: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    email: Email
+    password: Annotated[str, msgspec.Meta(max_length=passwords.MAX_BYTES)]
 
 
-@post("/auth/login", status_code=200, opt=PUBLIC | raises(Unauthorized), tags=["auth"])
+@post(
+    "/auth/login",
+    status_code=200,
+    opt=PUBLIC | raises(Unauthorized, TooManyRequests),
+    tags=["auth"],
+)
 async def login(request: ApiRequest, data: JSONBody[Credentials]) -> Envelope[SessionView]:
     """Begin a session of twelve hours with an email address and a password."""
     metrics = request.app.state.metrics

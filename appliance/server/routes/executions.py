@@ -8,7 +8,6 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
-from appliance.engine.status import Status
 from appliance.errors import Conflict, NotFound
 from appliance.operations import executions
 from appliance.server.contract import answers, raises
@@ -32,7 +31,10 @@ IdempotencyKey = Annotated[
         description="The same key with the same request begins one run, however often it is sent.",
     ),
 ]
-StatusFilter = Annotated[Status | None, QueryParameter(description="Only runs in this state.")]
+# Not of the type Status: as a query, `null` would be read as None and so as no filter.
+StatusFilter = Annotated[
+    str | None, QueryParameter(enum=executions.STATUSES, description="Only runs in this state.")
+]
 
 
 class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

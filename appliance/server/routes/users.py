@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from appliance.errors import Conflict, Forbidden, NotFound
-from appliance.operations import users
+from appliance.operations import emails, passwords, users
 from appliance.operations.actors import Role
 from appliance.server.authentication import ADMIN
 from appliance.server.contract import raises
@@ -18,9 +18,12 @@ from appliance.server.request import ApiRequest
 from appliance.server.views import UserList, UserView
 
 Email = Annotated[
-    str, msgspec.Meta(min_length=3, max_length=254, extra_json_schema={"format": "email"})
+    str,
+    msgspec.Meta(max_length=emails.MAX_CHARACTERS, extra_json_schema={"format": "email"}),
 ]
-Password = Annotated[str, msgspec.Meta(max_length=1024)]
+Password = Annotated[
+    str, msgspec.Meta(min_length=passwords.MIN_CHARACTERS, max_length=passwords.MAX_BYTES)
+]
 
 
 class NewUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,13 +45,19 @@ class UserChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @get("/users", opt=ADMIN, tags=["users"])
 async def list_users(
     request: ApiRequest,
-    role: Annotated[Role | None, QueryParameter(description="Only users with this role.")] = None,
+    role: Annotated[
+        str | None, QueryParameter(enum=get_args(Role), description="Only users with this role.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[Envelope[UserList]]:
     """List the users, oldest first."""
     page = await users.list_users(
-        request.appliance.identity, request.actor, role=role, limit=limit, cursor=cursor
+        request.appliance.identity,
+        request.actor,
+        role=cast("Role | None", role),
+        limit=limit,
+        cursor=cursor,
     )
     return listing(request, UserList, page, limit)
 
