@@ -54,6 +54,10 @@ def of_driver(error: Exception) -> ApplianceError | None:
     return None
 
 
+def _taken(columns: str) -> Conflict:
+    return Conflict(f"It exists already: {columns} must be unique.", constraint=columns)
+
+
 def _unknown(error: Exception, code: str) -> ApplianceError:
     return ApplianceError(f"The database refused ({code}): {error}", database_code=code)
 
@@ -93,7 +97,7 @@ def of_sqlite(error: Exception, path: str) -> ApplianceError:
         return known
     code = _sqlite_code(error)
     if code in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
-        return Conflict(constraint=_columns(str(error)))
+        return _taken(_columns(str(error)))
     if code in _SQLITE_RULES:
         return Conflict("A rule of the database refused it.", constraint=_SQLITE_RULES[code])
     if code == "SQLITE_FULL":
@@ -157,7 +161,7 @@ def of_postgres(error: Exception, columns: Callable[[str], str]) -> ApplianceErr
     if code is None:
         return _lost(error)
     if code == "23505":
-        return Conflict(constraint=columns(error.diag.constraint_name))  # type: ignore[attr-defined]
+        return _taken(columns(error.diag.constraint_name))  # type: ignore[attr-defined]
     if code in _POSTGRES_RULES:
         return Conflict("A rule of the database refused it.", constraint=_POSTGRES_RULES[code])
     if code in _POSTGRES_TRANSIENT:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -28,11 +27,6 @@ from appliance.store.transaction import OpenTransaction
 from appliance.store.writer import Writer
 
 SCAN_THREADS = 2
-
-# A thread that waits for the interpreter asks for it after this many seconds. The writer waits once
-# for each call of SQLite; with the usual 5 ms it starves beside a busy event loop: 40 commits a
-# second were measured instead of 550.
-SWITCH_INTERVAL_S = 1e-4
 
 
 def connect(path: str, *, busy_timeout_s: float, read_only: bool = False) -> sqlite3.Connection:
@@ -108,7 +102,6 @@ class SqliteDatabase:
         statements: Mapping[str, str],
         prepare: Callable[[sqlite3.Connection], None] = lambda _: None,
     ) -> None:
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
         self.on_broken: list[Callable[[ApplianceError], None]] = []
         self.observe: Observer | None = None
         self._path = path = settings.path
