@@ -8,7 +8,7 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -179,19 +179,21 @@ def _uvicorn(app: ASGIApp, idle_timeout: float) -> uvicorn.Config:
 
 def bind(host: str, port: int) -> socket.socket:
     """Take the address without answering yet. Raises Unavailable when that cannot be."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        raise Unavailable(
-            f"The address {host}:{port} cannot be used ({error.strerror}); "
-            "stop what uses it or choose another with --host and --port."
-        ) from error
-    listener.setblocking(False)
+    with ExitStack() as stack:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            listener = stack.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError as error:
+            raise Unavailable(
+                f"The address {host}:{port} cannot be used ({error.strerror}); "
+                "stop what uses it or choose another with --host and --port."
+            ) from error
+        listener.setblocking(False)
+        stack.pop_all()
     return listener
 
 

@@ -41,8 +41,7 @@ def _workflow(name: str, /, **arguments: str) -> Workflow:
     return Workflow(id=name, input=schema, tasks=(task,), outputs=outputs, tools=tools)
 
 
-@pytest.fixture(scope="session")
-def project() -> Project:
+def sample_project() -> Project:
     workflows = [
         _workflow("greet", name="string"),
         _workflow("nap", seconds="number"),
@@ -54,6 +53,11 @@ def project() -> Project:
         runtime=Runtime(entrypoint=str(Path(__file__).parent / "tools.py")),
         workflows={workflow.id: workflow for workflow in workflows},
     )
+
+
+@pytest.fixture(scope="session")
+def project() -> Project:
+    return sample_project()
 
 
 def settings_for(
