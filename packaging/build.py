@@ -7,13 +7,13 @@ The same sources, lock file and tools give the same file, byte by byte.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from fnmatch import fnmatch
-from importlib.metadata import distributions
 from pathlib import Path
 
 import boot
@@ -52,7 +52,7 @@ DROPPED = {
     "*.dist-info/INSTALLER": "differs between installers",
     "*.dist-info/RECORD": "lists files that are gone",
     "*.dist-info/REQUESTED": "says nothing at run time",
-    "*.dist-info/uv_*": "says nothing at run time",
+    "cel/cli.py": "the command line of the CEL library",
     "litestar/cli": "the command line of Litestar",
     "litestar/testing": "a test client",
     "*/tests": "tests of others",
@@ -65,11 +65,6 @@ DROPPED = {
 }
 """Files and directories: pattern -> reason."""
 
-EMPTIED = {
-    "cel/cli.py": "imported by cel/__init__.py, takes 0.6 s and half of what is left out above",
-}
-"""Modules that others import without using what is in them: path -> reason."""
-
 
 def main() -> None:
     """Build the file that the command line names, dist/compozy.pyz if it names none."""
@@ -77,7 +72,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         tree = Path(directory, "site-packages")
         _install(tree)
-        _leave_out(tree)
         _drop(tree)
         _strip(tree)
         _add_program(tree)
@@ -87,25 +81,23 @@ def main() -> None:
 
 
 def _install(tree: Path) -> None:
-    """Install what the lock file names, by hash, from wheels alone."""
-    install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
-    flags = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
-    lock = str(ROOT / "requirements" / "runtime.lock")
-    subprocess.run([*install, *flags, "--target", str(tree), "--requirements", lock], check=True)
+    """Install what the lock file names and we need, by hash, from wheels alone."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lock") as lock:
+        lock.write(_needed((ROOT / "requirements" / "runtime.lock").read_text("utf-8")))
+        lock.flush()
+        pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        flags = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile"]
+        subprocess.run([*pip, *flags, "--target", tree, "--requirement", lock.name], check=True)
 
 
-def _leave_out(tree: Path) -> None:
-    found = {_plain(dist.name): dist for dist in distributions(path=[str(tree)])}
+def _needed(lock: str) -> str:
+    """Return *lock* without the distributions that are left out, all of which must be in it."""
+    entries = {
+        part.partition("==")[0]: part for part in re.split(r"^(?=\w)", lock, flags=re.MULTILINE)
+    }
     for name in LEFT_OUT:
-        for file in found[name].files or ():
-            path = tree / file
-            path.unlink(missing_ok=True)
-            if path.parent.is_relative_to(tree) and not any(path.parent.iterdir()):
-                path.parent.rmdir()
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("_", "-")
+        del entries[name]
+    return "".join(entries.values())
 
 
 def _drop(tree: Path) -> None:
@@ -113,8 +105,6 @@ def _drop(tree: Path) -> None:
         relative = path.relative_to(tree).as_posix()
         if any(fnmatch(relative, pattern) for pattern in DROPPED):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for relative in EMPTIED:
-        (tree / relative).write_bytes(b"")
 
 
 def _strip(tree: Path) -> None:

@@ -29,7 +29,8 @@ def source(shared: Path) -> Path:
     copy = shared / "source"
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not copy.exists():
+        if not (copy / "dist").exists():
+            shutil.rmtree(copy, ignore_errors=True)
             for part in ("appliance", "migrations", "packaging", "requirements"):
                 shutil.copytree(ROOT / part, copy / part)
             subprocess.run([sys.executable, copy / "packaging" / "build.py"], check=True)
