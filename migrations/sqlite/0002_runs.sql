@@ -22,7 +22,7 @@ CREATE TABLE workflow_states (
     version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX workflow_states_by_workflow ON workflow_states (workflow_id, workflow_exec_id);
 
@@ -57,7 +57,7 @@ CREATE TABLE task_states (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     PRIMARY KEY (workflow_exec_id, seq)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE probe (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
