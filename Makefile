@@ -19,7 +19,7 @@ help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
 
 start: $(PYZ) ## Build the file if needed and start the server
-	@./$(PYZ) start
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ./$(PYZ) start
 
 test: $(READY) ## Run every test, on SQLite and on PostgreSQL
 	@$(BIN)/pytest $(PYTEST_FLAGS) -m "not reliability"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+"""The file asks for `python3`: let that be the one it was built for."""
 
 
 class Program:
@@ -55,7 +58,7 @@ class Program:
         return sorted(path for path in self.unpacked.glob("*.pyz_*") if path.is_dir())
 
     def _environment(self, extra: dict[str, str]) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "SHIV_ROOT": str(self.unpacked), **extra}
+        return {"PATH": PATH, "SHIV_ROOT": str(self.unpacked), **extra}
 
 
 class Server:

@@ -16,7 +16,7 @@ import build
 import pytest
 
 from appliance import __version__
-from tests.packaging.program import Program
+from tests.packaging.program import PATH, Program
 
 
 def mode(path: Path) -> int:
@@ -179,7 +179,7 @@ def test_old_programs_are_deleted_but_the_last(own: Program) -> None:
 
 def test_first_starts_at_the_same_time(program: Program, tmp_path: Path) -> None:
     """Whoever is second waits for the first."""
-    environment = {"PATH": os.environ["PATH"], "SHIV_ROOT": str(tmp_path / "unpacked")}
+    environment = {"PATH": PATH, "SHIV_ROOT": str(tmp_path / "unpacked")}
     runs = [
         subprocess.Popen([program.path, "version"], env=environment, stdout=subprocess.PIPE)
         for _ in range(3)
@@ -199,7 +199,7 @@ def test_place_that_cannot_be_written(program: Program) -> None:
 
 def test_place_by_default_is_the_cache_of_the_user(program: Program, tmp_path: Path) -> None:
     """Without a word it unpacks itself below ~/.cache, and nowhere without a home."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")}
+    environment = {"PATH": PATH, "HOME": str(tmp_path / "home")}
     subprocess.run([program.path, "version"], env=environment, check=True, capture_output=True)
     assert [path.name for path in (tmp_path / "home").iterdir()] == [".cache"]
     assert mode(tmp_path / "home" / ".cache" / "compozy") == 0o700

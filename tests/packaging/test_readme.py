@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.config import DatabaseSettings
-from tests.packaging.program import ROOT
+from tests.packaging.program import PATH, ROOT
 
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -31,7 +30,7 @@ class Reader:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
         self._environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": PATH,
             "SHIV_ROOT": str(home / "unpacked"),
             "SERVER_PORT": port,
         }
