@@ -88,6 +88,7 @@ class Nursery:
         self._workers: dict[int, Worker] = {}
         self._reason = ""
         self._draining = False
+        self._closing = False
         self.ready = False
         self.since = 0.0
         """When it got ready, by the clock of the event loop."""
@@ -151,6 +152,8 @@ class Nursery:
             self._limit = self._loop.call_later(FORK_LIMIT, self._give_up, what)
 
     def _order(self, order: bytes, *attached: socket.socket) -> None:
+        if self._closing:
+            return  # it reads no orders any more, and reaps what is left by itself
         try:
             socket.send_fds(self._control, [order], [each.fileno() for each in attached])
         except OSError:
@@ -177,7 +180,8 @@ class Nursery:
             worker = self._workers[message.forked] = self._unborn.popleft()
             self._watch_fork()
             worker.born(message.forked)
-            self._keeper.born(worker)
+            if not worker.doomed:
+                self._keeper.born(worker)
         elif message.failed:
             worker = self._unborn.popleft()
             self._watch_fork()
@@ -249,6 +253,7 @@ class Nursery:
 
     def close(self) -> None:
         """Let the zygote end, and with it all that was forked from it. See `ended`."""
+        self._closing = True
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
 
