@@ -59,9 +59,9 @@ def connect(path: str, *, busy_timeout_s: float, read_only: bool = False) -> sql
 
 def _create(path: Path) -> None:
     """Make the file ours before SQLite can make it anybody's; the WAL takes over its mode."""
-    if path.is_dir():
-        raise InvalidConfiguration(f"{path} is a directory; name a file for the database.")
     try:
+        if path.is_dir():
+            raise InvalidConfiguration(f"{path} is a directory; name a file for the database.")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # never open a file that is there: closing it would drop the locks SQLite may have on it
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
