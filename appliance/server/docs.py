@@ -36,7 +36,7 @@ HEADERS: dict[str, str] = {
 _START = """key=$(cat data/admin.key)
 curl -H "Authorization: Bearer $key" http://127.0.0.1:5001/api/v0/workflows
 curl -H "Authorization: Bearer $key" -H "Content-Type: application/json" \\
-  -d '{"input": {}}' http://127.0.0.1:5001/api/v0/workflows/hello/executions/sync"""
+  -d '{"input": {"name": "Ada"}}' http://127.0.0.1:5001/api/v0/workflows/hello/executions/sync"""
 
 
 class Description:

@@ -33,11 +33,11 @@ class Edge:
         """Answer one request."""
         exchange = Exchange(cast("HTTPScope", scope), receive, send, self._timeout)
         started = clock.monotonic()
-        self._metrics.in_flight.inc()
+        self._metrics.in_flight += 1
         try:
             await exchange.run(self._app)
         finally:
-            self._metrics.in_flight.dec()
+            self._metrics.in_flight -= 1
             self._metrics.request(
                 exchange.method, exchange.route, exchange.status, clock.monotonic() - started
             )

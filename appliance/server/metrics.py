@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -62,33 +64,39 @@ class Metrics:
             buckets=_HTTP_BUCKETS,
             registry=self.registry,
         )
-        self.in_flight = Gauge(
+        self.in_flight = 0
+        Gauge(
             "compozy_http_requests_in_flight",
             "HTTP requests being answered.",
             registry=self.registry,
-        )
+        ).set_function(lambda: self.in_flight)
         self._attempts = Counter(
             "compozy_auth_attempts",
             "Credentials shown, by kind and result.",
             ("kind", "result"),
             registry=self.registry,
         )
+        # Finding a series by its labels takes longer than counting in it.
+        self._answered = cache(self._requests.labels)
+        self._timed = cache(self._durations.labels)
+        self._attempted = cache(self._attempts.labels)
+        ProcessCollector(registry=self.registry)
         self.registry.register(_Appliance(appliance))
         appliance.db.observe = self._queries
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer; *status* 0 is a client that left before there was one."""
         known = method if method in _METHODS else "OTHER"
-        self._requests.labels(known, route, str(status or 499)).inc()
-        self._durations.labels(route).observe(seconds)
+        self._answered(known, route, status or 499).inc()
+        self._timed(route).observe(seconds)
 
     def refused(self, status: int) -> None:
         """Count an answer that was given before the application was asked."""
-        self._requests.labels("OTHER", "refused", str(status)).inc()
+        self._answered("OTHER", "refused", status).inc()
 
     def authentication(self, kind: str, *, ok: bool) -> None:
         """Count a credential of *kind* (`bearer`, `password`) that was shown."""
-        self._attempts.labels(kind, "success" if ok else "failure").inc()
+        self._attempted(kind, "success" if ok else "failure").inc()
 
     def render(self) -> bytes:
         """Return every series as text."""
@@ -153,6 +161,11 @@ class _Appliance:
         )
         active.add_metric((database.driver,), figures["connections_open"])
         yield active
+        yield GaugeMetricFamily(
+            "compozy_database_writes_waiting",
+            "Writes that wait for their turn.",
+            value=figures["writes_waiting"],
+        )
         for name in _SIZES.keys() & figures.keys():
             yield GaugeMetricFamily(*_SIZES[name], value=figures[name])
 

@@ -22,15 +22,8 @@ class Counted:
     """Stands in for the metrics and remembers what it was told."""
 
     def __init__(self) -> None:
-        self.in_flight = self
-        self.flying = 0
+        self.in_flight = 0
         self.requests: list[tuple[str, str, int]] = []
-
-    def inc(self) -> None:
-        self.flying += 1
-
-    def dec(self) -> None:
-        self.flying -= 1
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         assert seconds >= 0
@@ -84,7 +77,7 @@ async def test_a_late_answer_is_a_problem() -> None:
     assert "look whether it was done" in response.json()["detail"]
     assert "look whether" not in (await ask(late, timeout=0.05)).json()["detail"]
     assert [("POST", "unmatched", 504)] == counted.requests
-    assert 0 == counted.flying
+    assert 0 == counted.in_flight
 
 
 async def test_a_deadline_can_be_extended() -> None:

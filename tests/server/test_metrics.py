@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import httpx
 import pytest
 from litestar import Litestar
@@ -110,3 +113,13 @@ async def test_a_failed_query_is_an_error(appliance: Appliance) -> None:
     driver = appliance.db.driver
     assert f'total{{driver="{driver}",operation="insert",status="error"}} 1.0' in text
     assert f'total{{driver="{driver}",operation="other",status="success"}} 1.0' in text
+
+
+async def test_the_manual_names_every_series(
+    sqlite_app: tuple[Litestar, Client],
+) -> None:
+    """docs/api.md has each series, whether or not it was counted yet."""
+    text = sqlite_app[0].state.metrics.render().decode()
+    names = set(re.findall(r"^# TYPE (?!process_)(\S+)", text, re.MULTILINE))
+    manual = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    assert set() == {name for name in names if f"`{name}`" not in manual}

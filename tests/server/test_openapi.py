@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -138,6 +139,21 @@ def test_what_is_described_is_escaped() -> None:
     shown = docs.render(api).decode()
     assert "<script" not in shown
     assert "\"&'" not in shown
+
+
+async def test_the_manual_names_every_route(sqlite_app: tuple[Litestar, Client]) -> None:
+    """docs/api.md has each route with who may use it, and no other."""
+    audience = {"public": "everybody", "local": "this machine, user"}
+    expected = {
+        (one.method, one.path, audience.get(one.access, one.access))
+        for one in operations(sqlite_app[0])
+    }
+    manual = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([A-Z]+) \| (.*?) \| (.*?) \|", manual, re.MULTILINE)
+    named = {
+        (method, path, who) for method, paths, who in rows for path in re.findall("`(.*?)`", paths)
+    }
+    assert expected == named
 
 
 class Page(HTMLParser):
