@@ -23,7 +23,7 @@ _SECRET_NAME = re.compile(
     r"passw|passphrase|secret|token(?!s)|api_?key|admin_?key|authori[sz]ation|cookie|conninfo|dsn",
     re.IGNORECASE,
 )
-_SECRET_TEXT = re.compile(r"\bcpzy_\w+|(?<=://)[^\s/@:]*:[^\s/@]*(?=@)")
+_SECRET_TEXT = re.compile(r"\bcpz[ys]_\w+|(?<=://)[^\s/@:]*:[^\s/@]*(?=@)")
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31"}
 
 

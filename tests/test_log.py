@@ -82,7 +82,7 @@ def test_secrets(capsys: pytest.CaptureFixture[str], style: str) -> None:
         text="used cpzy_s3cret",
         input_tokens=5,
     )
-    logging.getLogger("library").info("key %s", "cpzy_s3cret")
+    logging.getLogger("library").info("session %s", "cpzs_s3cret")
     written = capsys.readouterr().err
     assert "s3cret" not in written
     assert "********@h/d" in written
