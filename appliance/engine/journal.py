@@ -23,6 +23,9 @@ RETRY_AFTER = 1.0
 _ELSEWHERE = (errors.StorageFull, errors.Unavailable)
 """Failures that are nobody's fault: the same changes may succeed later."""
 
+_FOR_ALL = (errors.StorageBroken, errors.OutcomeUnknown)
+"""Failures that no single change caused, and that repeating would make worse."""
+
 Rows = list[dict[str, Param]]
 
 
@@ -94,7 +97,7 @@ class Journal:
         elif isinstance(error, _ELSEWHERE):
             self._keep(batch, error)
             return
-        elif len(batch) > 1 and not isinstance(error, errors.StorageBroken):
+        elif len(batch) > 1 and not isinstance(error, _FOR_ALL):
             for changes in batch:
                 self._write([changes])
         else:

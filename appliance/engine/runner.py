@@ -27,11 +27,11 @@ from appliance.engine.changes import (
     Succeeded,
     TimerFired,
 )
-from appliance.engine.journal import Journal
+from appliance.engine.journal import RETRY_AFTER, Journal
 from appliance.engine.program import Program, compile_program, source_of
 from appliance.engine.reducer import advance
 from appliance.engine.run import Run, Surroundings, TaskState
-from appliance.errors import ApplianceError, Conflict, NotFound, Unavailable
+from appliance.errors import ApplianceError, Conflict, NotFound, OutcomeUnknown, Unavailable
 from appliance.language.model import Json, Project
 from appliance.store.database import Database
 from appliance.tools.pool import ToolCall, ToolFailure, ToolOutcome, ToolPool, ToolRequest
@@ -239,19 +239,27 @@ class Engine:
             if not waiter.done():
                 waiter.set_exception(error)
                 waiter.exception()
-        if run.version:
+        if run.version or isinstance(error, OutcomeUnknown):
             self._take_ups.add(task := self._loop.create_task(self._take_up(run.id, then)))
             task.add_done_callback(self._take_ups.discard)
 
     async def _take_up(self, exec_id: str, event: Event) -> None:
-        try:
-            run = await recovery.load_run(self._database, exec_id, self._around)
-        except ApplianceError as error:
-            log.error("run.lost_until_restart", exec_id=exec_id, error=error.message)  # noqa: TRY400
-            return
-        if not run.ended and exec_id not in self._live:
+        run = await self._load(exec_id)
+        if run is not None and not run.ended and exec_id not in self._live:
             self._adopt(run)
             self._deliver(run, event)
+
+    async def _load(self, exec_id: str) -> Run | None:
+        """Return a run as it was stored, when the database is back; None when it never was."""
+        while not self._closing:
+            try:
+                return await recovery.load_run(self._database, exec_id, self._around)
+            except Unavailable:
+                await asyncio.sleep(RETRY_AFTER)
+            except ApplianceError as error:
+                log.warning("run.not_taken_up", exec_id=exec_id, error=error.message)
+                break
+        return None
 
     def _trust(self) -> None:
         for live in list(self._live.values()):

@@ -1,0 +1,156 @@
+"""What runs do when the database fails them. The faults are real errors of a wrapped real database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.engine.runner import Engine
+from appliance.errors import ApplianceError, OutcomeUnknown, StorageFull, Unavailable
+from appliance.language.loader import load_project
+from appliance.store.database import Database, T, Work, settle
+from appliance.store.task_states import TaskStates
+from appliance.store.workflow_states import WorkflowStates
+from appliance.tools.pool import ToolPool, ToolRuntime
+
+PROJECT = Path(__file__).parent / "project"
+
+
+class FaultyDatabase:
+    """A database whose next writes fail as told, before or after they were committed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.driver = database.driver
+        self.before: list[ApplianceError] = []
+        self.after: list[ApplianceError] = []
+
+    def read(self, work: Work[T], *, scan: bool = False) -> Future[T]:
+        return self._database.read(work, scan=scan)
+
+    def write(self, work: Work[T]) -> Future[T]:
+        if self.before:
+            return _failed(self.before.pop(0))
+        future = self._database.write(work)
+        if self.after:
+            future.result()
+            return _failed(self.after.pop(0))
+        return future
+
+
+def _failed(error: ApplianceError) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future
+
+
+def drive(db: Database, work: Callable[[Engine, FaultyDatabase], Any]) -> None:
+    """Open an engine on *db* behind a FaultyDatabase and let *work* use it."""
+
+    async def main() -> None:
+        faulty = FaultyDatabase(db)
+        pool = ToolPool(ToolRuntime(entrypoint=PROJECT / "tools.py"))
+        await pool.open()
+        engine = Engine(faulty, load_project(PROJECT, {}), pool)  # type: ignore[arg-type]
+        await engine.open()
+        try:
+            await asyncio.wait_for(work(engine, faulty), 30)
+        finally:
+            await engine.close()
+            await pool.close()
+        assert [] == faulty.before == faulty.after
+
+    asyncio.run(main())
+
+
+async def stored(db: FaultyDatabase, exec_id: str) -> tuple[str, list[int]]:
+    """Return the state of a run and the attempts of its tasks."""
+    run = await settle(db.read(lambda tx: WorkflowStates(tx).get(exec_id)))
+    tasks = await settle(db.read(lambda tx: TaskStates(tx).of_run(exec_id)))
+    assert run is not None
+    return run["status"], [task["attempt"] for task in tasks]
+
+
+async def ended(engine: Engine, db: FaultyDatabase, exec_id: str) -> tuple[str, list[int]]:
+    for _ in range(1000):
+        status, attempts = await stored(db, exec_id)
+        if status != "RUNNING":
+            return status, attempts
+        await asyncio.sleep(0.01)
+    raise AssertionError
+
+
+def test_a_start_that_cannot_be_stored_is_refused(db: Database) -> None:
+    """Whoever asks for a run hears at once that the disk is full, and no run is there."""
+
+    async def work(engine: Engine, faulty: FaultyDatabase) -> None:
+        faulty.before = [StorageFull()]
+        with pytest.raises(StorageFull):
+            await engine.start(engine.program("slow"), {"seconds": 0})
+        assert 0 == engine.active
+
+    drive(db, work)
+
+
+@pytest.mark.parametrize("error", [StorageFull, Unavailable])
+def test_a_step_waits_for_the_database(db: Database, error: type[ApplianceError]) -> None:
+    """A result that cannot be stored is offered again; the tool is not called again."""
+
+    async def work(engine: Engine, faulty: FaultyDatabase) -> None:
+        exec_id = await engine.start(engine.program("slow"), {"seconds": 0.1})
+        faulty.before = [error(), error()]
+        assert await engine.wait(exec_id, 20)
+        assert ("SUCCESS", [1]) == await stored(faulty, exec_id)
+
+    drive(db, work)
+
+
+def test_an_unknown_outcome_is_looked_up(db: Database) -> None:
+    """A step whose commit may have happened goes on from what the database says."""
+
+    async def work(engine: Engine, faulty: FaultyDatabase) -> None:
+        exec_id = await engine.start(engine.program("slow"), {"seconds": 0.1})
+        faulty.after = [OutcomeUnknown()]
+        assert ("SUCCESS", [1]) == await ended(engine, faulty, exec_id)
+
+        exec_id = await engine.start(engine.program("slow"), {"seconds": 0.1})
+        faulty.before = [OutcomeUnknown()]
+        assert ("SUCCESS", [2]) == await ended(engine, faulty, exec_id)
+
+    drive(db, work)
+
+
+def test_a_start_with_an_unknown_outcome_goes_on_if_it_happened(db: Database) -> None:
+    """The caller hears that the outcome is unknown; the run, if it is there, is not left lying."""
+
+    async def work(engine: Engine, faulty: FaultyDatabase) -> None:
+        faulty.after = [OutcomeUnknown()]
+        with pytest.raises(OutcomeUnknown):
+            await engine.start(engine.program("slow"), {"seconds": 0})
+        rows = await settle(faulty.read(lambda tx: WorkflowStates(tx).active(after="", limit=9)))
+        (exec_id,) = [row["workflow_exec_id"] for row in rows]
+        assert ("SUCCESS", [2]) == await ended(engine, faulty, exec_id)
+
+    drive(db, work)
+
+
+def test_one_run_that_lost_a_race_does_not_stop_the_others(db: Database) -> None:
+    """When somebody else changed a run, that one is read again; those stored with it are stored."""
+
+    async def work(engine: Engine, faulty: FaultyDatabase) -> None:
+        program = engine.program("slow")
+        first, second = await asyncio.gather(
+            engine.start(program, {"seconds": 0.2}), engine.start(program, {"seconds": 0.2})
+        )
+        rows = await settle(faulty.read(lambda tx: TaskStates(tx).of_run(first)))
+        changed = [{**rows[0]}]
+        await settle(faulty.write(lambda tx: TaskStates(tx).update(changed)))
+        assert ("SUCCESS", [1]) == await ended(engine, faulty, second)
+        assert ("SUCCESS", [2]) == await ended(engine, faulty, first)
+
+    drive(db, work)
