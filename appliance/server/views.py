@@ -31,13 +31,18 @@ class Check(msgspec.Struct, frozen=True):
     detail: str
 
 
-class HealthView(msgspec.Struct, frozen=True):
-    """Whether the server works. `checks` is empty where only the process was asked for."""
+class LiveView(msgspec.Struct, frozen=True):
+    """The process answers."""
 
     status: str
     version: str
+
+
+class HealthView(LiveView, frozen=True):
+    """The server can do its work; `checks` is what was looked at."""
+
     ready: bool
-    checks: dict[str, Check] = {}
+    checks: dict[str, Check]
 
 
 class UserView(msgspec.Struct, frozen=True):

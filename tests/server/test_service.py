@@ -122,7 +122,9 @@ async def test_health_is_not_readiness(
     """A server that cannot acknowledge a write is alive, not ready, and says what is wrong."""
     app, connect = sqlite_app
     anybody = connect()
-    for path in ("/health", "/healthz", "/ready", "/readyz", f"{API}/health"):
+    for path in ("/health", "/healthz"):
+        assert {"status", "version"} == data(await anybody.get(path)).keys()
+    for path in ("/ready", "/readyz", f"{API}/health"):
         shown = data(await anybody.get(path))
         assert ("healthy", True) == (shown["status"], shown["ready"])
     assert data(await anybody.get("/ready"))["checks"]["database"]["ok"]

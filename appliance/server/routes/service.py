@@ -10,11 +10,11 @@ from appliance.server import docs as docs_page
 from appliance.server.authentication import LOCAL, PUBLIC
 from appliance.server.contract import raises
 from appliance.server.envelope import Envelope
+from appliance.server.metrics import MEDIA_TYPE as METRICS_TYPE
 from appliance.server.request import ApiRequest
-from appliance.server.views import Check, HealthView, ServiceView
+from appliance.server.views import Check, HealthView, LiveView, ServiceView
 
 OPENAPI_TYPE = "application/vnd.oai.openapi+json;version=3.1"
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @get("/", opt=PUBLIC, tags=["service"], sync_to_thread=False)
@@ -30,9 +30,9 @@ def describe_api() -> Envelope[ServiceView]:
 
 
 @get(["/health", "/healthz"], opt=PUBLIC, tags=["service"], sync_to_thread=False)
-def live() -> Envelope[HealthView]:
+def live() -> Envelope[LiveView]:
     """Say that the process answers. Nothing else is looked at."""
-    return Envelope(data=HealthView(status="healthy", version=__version__, ready=True))
+    return Envelope(data=LiveView(status="healthy", version=__version__))
 
 
 @get(["/ready", "/readyz"], opt=PUBLIC | raises(Unavailable), tags=["service"])
