@@ -91,7 +91,7 @@ def _path(values: Mapping[str, Any], cwd: Path, data_dir: Path) -> str:
     if not path or "\0" in path:
         raise InvalidConfiguration(f"{name} must name a file, without NUL or line break.")
     full = absolute(path, cwd)
-    if path.endswith("/") or full.is_dir():
+    if path.endswith("/") or _is_directory(full, name):
         raise InvalidConfiguration(f"{name} names the directory {full}; name a file in it.")
     if full.parent != data_dir and not full.parent.is_dir():
         hint = (
@@ -102,6 +102,15 @@ def _path(values: Mapping[str, Any], cwd: Path, data_dir: Path) -> str:
             f' {full.parent}"{hint}.'
         )
     return str(full)
+
+
+def _is_directory(path: Path, name: str) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # a name that is too long, a directory that may not be read
+        raise InvalidConfiguration(
+            f"{name} names a file that cannot be reached: {error.strerror}; choose another path."
+        ) from error
 
 
 def _strip_scheme(text: str, name: str) -> str:

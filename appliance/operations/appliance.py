@@ -71,12 +71,16 @@ class Appliance:
             data = DataDirectory(settings.data_dir)
             data.prepare()
             lock = stack.enter_context(data.lock())
+            home = Path(settings.database.path).parent
+            if home.is_absolute() and home != data.path:
+                stack.enter_context(DataDirectory(home).lock())  # two servers may share one file
             if settings.database.auto_migrate:
                 migrations.up(settings.database)
             else:
                 migrations.check(settings.database)
             db = open_database(settings.database)
             stack.callback(db.close)
+            db.claim()
             pool = ToolPool(tool_runtime(settings, project))
             stack.push_async_callback(pool.close)
             await pool.open()

@@ -105,6 +105,13 @@ class Database(Protocol):
         """
         ...
 
+    def claim(self) -> None:
+        """Be the only server on this database until it is closed. Raises: Locked, Unavailable.
+
+        A file of SQLite is claimed with the directory it is in, so this does nothing there.
+        """
+        ...
+
     def statistics(self) -> dict[str, int]:
         """Return what there is to know about connections, queue and files, for metrics."""
         ...

@@ -14,7 +14,13 @@ from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8Dumper
 
 from appliance.config import DatabaseSettings
-from appliance.errors import ApplianceError, InvalidConfiguration, OutcomeUnknown, Unavailable
+from appliance.errors import (
+    ApplianceError,
+    InvalidConfiguration,
+    Locked,
+    OutcomeUnknown,
+    Unavailable,
+)
 from appliance.store import faults
 from appliance.store.database import Observer, T, Work, refused
 from appliance.store.transaction import OpenTransaction
@@ -24,6 +30,9 @@ Connection = psycopg.Connection[dict[str, Any]]
 Statements = Mapping[str, str]
 
 READ_ATTEMPTS = 2
+
+SERVER_KEY = 0x636F6D70 << 32 | 1
+"""The advisory lock of the one server that works on a database."""
 
 # What the connection text says itself wins. A peer that is silently gone must not hold the one
 # writing connection for the quarter of an hour that TCP would wait.
@@ -86,6 +95,8 @@ class PostgresDatabase:
         self._statements = statements
         self._texts = {name: text.encode() for name, text in statements.items()}
         self._columns: dict[str, str] = {}
+        self.claimed = False
+        """Whether a new connection that writes must be the claim's again."""
         self._writer = Writer(PostgresSession(self), self._break)
         self._readers = Readers(self, max(1, settings.max_open_conns - 1))
 
@@ -96,6 +107,13 @@ class PostgresDatabase:
     def write(self, work: Work[T]) -> Future[T]:
         """Run *work* in a transaction that it may share with others. See `Database`."""
         return self._writer.submit(work)
+
+    def claim(self) -> None:
+        """Be the only server on this database. Raises: Locked, Unavailable. See `Database`."""
+        row = self._writer.submit(lambda tx: tx.one("claim_database", key=SERVER_KEY)).result()
+        if row is None or not row["claimed"]:
+            raise Locked("Another server works on this PostgreSQL database; stop it first.")
+        self.claimed = True
 
     def statistics(self) -> dict[str, int]:
         """Return open connections, the most there can be, and waiting writes."""
@@ -155,6 +173,15 @@ class PostgresSession:
         """Make sure of a connection; psycopg begins the transaction with the first query."""
         if self._connection.closed:
             self._connection = self._database.connect()
+            if self._database.claimed:
+                self._claim_again()
+
+    def _claim_again(self) -> None:
+        """Claim with the new connection; the server may still believe in the lost one for a while."""
+        claimed = self.transaction().one("claim_database", key=SERVER_KEY)
+        if claimed is None or not claimed["claimed"]:
+            self._connection.close()
+            raise Unavailable("Another connection still holds this PostgreSQL database.")
 
     def transaction(self) -> OpenTransaction:
         """Return the transaction for one piece of work."""

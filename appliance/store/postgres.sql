@@ -19,6 +19,10 @@ INNER JOIN pg_attribute AS a ON a.attrelid = n.oid
 WHERE n.relname = :name AND pg_table_is_visible(n.oid)
 ORDER BY a.attnum;
 
+-- name: claim_database (postgres only)
+-- Makes this connection the only one that writes as a server; ends with the connection.
+SELECT pg_try_advisory_lock(:key) AS claimed;
+
 -- name: lock_migrations (postgres only)
 -- Lets one node migrate while the others wait; ends with the connection.
 SELECT pg_advisory_lock(:key);

@@ -29,11 +29,20 @@ from appliance.store.writer import Writer
 SCAN_THREADS = 2
 
 
+OLDEST_SQLITE = (3, 38)
+"""The first with the `->>` operator."""
+
+
 def connect(path: str, *, busy_timeout_s: float, read_only: bool = False) -> sqlite3.Connection:
     """Open *path*, creating it with mode 0600 unless *read_only*, and make it ours.
 
     Raises: InvalidConfiguration when it cannot be a database, StorageBroken, Unavailable.
     """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        wanted = ".".join(map(str, OLDEST_SQLITE))
+        raise InvalidConfiguration(
+            f"This Python has SQLite {sqlite3.sqlite_version}; use one with {wanted} or newer."
+        )
     if path != MEMORY and not read_only:
         _create(Path(path))
     name = path if path == MEMORY else f"file:{quote(path)}?mode={'ro' if read_only else 'rw'}"
@@ -144,6 +153,9 @@ class SqliteDatabase:
         if self._path == MEMORY:
             return self._writer.submit(lambda _: copying.dump(self._connection, path))
         return self._scan(lambda: self._copy(path))
+
+    def claim(self) -> None:
+        """Have nothing to do: see `Database`."""
 
     def statistics(self) -> dict[str, int]:
         """Return open connections, waiting writes, and sizes in bytes."""

@@ -114,7 +114,7 @@ def test_every_module_can_be_imported(program: Program) -> None:
     script = (
         "import importlib, pkgutil, appliance\n"
         "names = [m.name for m in pkgutil.walk_packages(appliance.__path__, 'appliance.')]\n"
-        "names += ['psycopg', 'psycopg_binary', 'psycopg_pool', 'uvloop', 'httptools', 'argon2']\n"
+        "names += ['psycopg', 'psycopg_binary', 'uvloop', 'httptools', 'argon2']\n"
         "names += ['rich.table', 'rich.progress', 'structlog', 'prometheus_client', 'yaml', 'httpx']\n"
         "names.remove('appliance.__main__')\n"
         "for name in names: importlib.import_module(name)\n"

@@ -15,12 +15,14 @@ from appliance.errors import (
     ApplianceError,
     Conflict,
     InvalidConfiguration,
+    Locked,
     OutcomeUnknown,
     StorageFull,
     Unavailable,
 )
 from appliance.store import open_database
 from appliance.store.postgres import PostgresDatabase
+from appliance.store.probe import Probe
 from tests.postgres_server import PostgresServer
 from tests.store.conftest import open_notes
 from tests.store.test_database import WAIT_S, add, held, numbers, numbers_of, together
@@ -311,3 +313,30 @@ def test_a_batch_is_one_transaction(notes: PostgresDatabase, other: Other) -> No
         futures = [notes.write(add(number)) for number in range(64)]
     assert list(range(64)) == [future.result(WAIT_S) for future in futures]
     assert other.execute("SELECT count(DISTINCT xid) FROM notes").fetchone() == (1,)
+
+
+def test_a_database_has_one_server(postgres_settings: DatabaseSettings) -> None:
+    """A second server is refused until the first has closed."""
+    first, second = open_database(postgres_settings), open_database(postgres_settings)
+    first.claim()
+    with pytest.raises(Locked):
+        second.claim()
+    first.close()
+    second.claim()
+    second.close()
+
+
+def test_a_new_connection_claims_the_database_again(
+    postgres_settings: DatabaseSettings, other: Other
+) -> None:
+    """A server whose connection was lost keeps the others out with the next one."""
+    first = open_database(postgres_settings)
+    first.claim()
+    end_connections(other)
+    first.write(lambda tx: Probe(tx).write(1)).result(WAIT_S)
+
+    second = open_database(postgres_settings)
+    with pytest.raises(Locked):
+        second.claim()
+    second.close()
+    first.close()

@@ -108,10 +108,10 @@ def _padded(shown: str, flags: str, width: int, *, zeros: bool) -> str:
 
 def _converted(run: Run, verb: str, flags: str, precision: int | None, value: Any) -> str:
     """Return *value* as *verb* asks for it; lists and maps pass the verb on to what they hold."""
+    run.spend(STEP)
     if verb == "T":
         return go_type(value)
     if verb != "v" and (is_list(value) or is_map(value)):
-        run.spend(STEP)
         parts = [_converted(run, verb, flags, precision, item) for item in value]
         if is_list(value):
             return f"[{' '.join(parts)}]"
