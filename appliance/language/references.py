@@ -17,8 +17,18 @@ from appliance.language.template import TemplateError
 from appliance.language.yaml import Path
 
 RUN = frozenset(
-    "env error input project status tasks workflow workflow_exec_id workflow_id".split()
-)  # noqa: SIM905 - words
+    [
+        "env",
+        "error",
+        "input",
+        "project",
+        "status",
+        "tasks",
+        "workflow",
+        "workflow_exec_id",
+        "workflow_id",
+    ]
+)
 """Variables of a workflow's `outputs`."""
 TASK = RUN | frozenset("children current parent progress task with".split())  # noqa: SIM905 - words
 """Variables of a task."""

@@ -71,7 +71,7 @@ async def test_the_key_is_kept_before_it_opens(identity: Identity) -> None:
     """A crash after keeping leaves a useless copy; a start after it makes admin and key again."""
     kept: list[str] = []
 
-    class Crash(Exception):  # noqa: N818 - it stands for the process ending
+    class Crash(Exception):
         pass
 
     def crash(text: str) -> None:

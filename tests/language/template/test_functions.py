@@ -372,7 +372,6 @@ def test_maps_from_outside_are_never_changed(text: Callable[..., str]) -> None:
 
 def test_the_same_dice_give_the_same_render() -> None:
     """Randomness and time come from the environment alone."""
-
     from appliance.language.template import Environment
 
     template = compile_text(
