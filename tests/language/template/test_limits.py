@@ -81,9 +81,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("source", HOSTILE.values(), ids=list(HOSTILE))
 @pytest.mark.parametrize("method", ["text", "value"])
-def test_a_hostile_template_ends_soon(
-    source: str, method: str, env: Environment
-) -> None:
+def test_a_hostile_template_ends_soon(source: str, method: str, env: Environment) -> None:
     """Whatever a template tries, it is over soon, and nothing but a TemplateError comes out."""
     started = time.process_time()
     with pytest.raises(TemplateError):
