@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -74,6 +75,11 @@ class Appliance:
             home = Path(settings.database.path).parent
             if home.is_absolute() and home != data.path:
                 stack.enter_context(DataDirectory(home).lock())  # two servers may share one file
+            pool = ToolPool(tool_runtime(settings, project))
+            stack.push_async_callback(pool.close)
+            importing = asyncio.create_task(pool.open())
+            stack.callback(importing.cancel)
+            await asyncio.sleep(0)  # the tools are imported in their process while we go on here
             if settings.database.auto_migrate:
                 migrations.up(settings.database)
             else:
@@ -81,9 +87,6 @@ class Appliance:
             db = open_database(settings.database)
             stack.callback(db.close)
             db.claim()
-            pool = ToolPool(tool_runtime(settings, project))
-            stack.push_async_callback(pool.close)
-            await pool.open()
             appliance = cls(
                 settings=settings, project=project, data=data, lock=lock, db=db, pool=pool
             )
@@ -93,6 +96,7 @@ class Appliance:
                 former=data.read_admin_key(),
                 keep=lambda key: data.write_secret("admin.key", key),
             )
+            await importing
             recovered = await appliance.engine.open(resume=resume)
             stack.push_async_callback(appliance.engine.close, settings.server.shutdown_timeout)
             if recovered:
