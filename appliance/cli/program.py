@@ -12,7 +12,7 @@ import click
 from appliance import __version__
 from appliance.cli.lazy import LazyGroup
 from appliance.cli.output import fail, plain
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError, InvalidProject, UsageError
 
 _COMMANDS = {
     "start": "start:start",
@@ -61,8 +61,9 @@ class Program(LazyGroup):
 
 def _report(error: ApplianceError, *, trace: bool) -> int:
     """Say what went wrong on standard error and return the exit code."""
-    for problem in error.details.get("problems", ()):
-        click.echo(plain(problem), err=True)
+    if isinstance(error, InvalidProject):  # lines that an editor can jump to
+        for problem in error.details.get("problems", ()):
+            click.echo(plain(problem), err=True)
     fail(error.message)
     if trace:
         _print_trace()
