@@ -12,7 +12,7 @@ import pytest
 
 from appliance import __version__
 from appliance.cli.program import called_as, program
-from appliance.errors import ApplianceError, Locked
+from appliance.errors import InvalidProject, Locked
 from tests.cli.conftest import Terminal
 
 
@@ -89,8 +89,8 @@ class TestErrors:
 
     def test_problems(self, terminal: Terminal, failing: list[BaseException]) -> None:
         """Problems are listed one on a line before the sentence."""
-        failing.append(ApplianceError("Two problems.", problems=["a:1:1: x", "b:2:2: y"]))
-        assert "a:1:1: x\nb:2:2: y\nerror: Two problems.\n" == terminal.fails(70, "fail")
+        failing.append(InvalidProject("Two problems.", problems=["a:1:1: x", "b:2:2: y"]))
+        assert "a:1:1: x\nb:2:2: y\nerror: Two problems.\n" == terminal.fails(65, "fail")
 
     def test_unexpected(self, terminal: Terminal, failing: list[BaseException]) -> None:
         """An error that nobody expected is one sentence and 70."""
