@@ -306,10 +306,11 @@ def test_a_disk_that_fails_ends_all_writing(notes: SqliteDatabase, path: Path) -
     told: list[ApplianceError] = []
     notes.on_broken.append(told.append)
     notes.write(add(1)).result(WAIT_S)
-    with disk(wal(path), "/dev/null", os.O_RDONLY), held(notes):
-        futures = [notes.write(add(2)), notes.write(add(3))]
-    for future in [*futures, notes.write(add(4))]:
-        assert isinstance(future.exception(WAIT_S), StorageBroken)
+    with disk(wal(path), "/dev/null", os.O_RDONLY):
+        with held(notes):
+            futures = [notes.write(add(2)), notes.write(add(3))]
+        for future in [*futures, notes.write(add(4))]:
+            assert isinstance(future.exception(WAIT_S), StorageBroken)
     eventually(lambda: len(told) == 1)
     assert isinstance(notes.write(add(5)).exception(WAIT_S), StorageBroken)
     assert isinstance(told[0], StorageBroken)
