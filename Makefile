@@ -35,7 +35,7 @@ fmt: $(READY) ## Put the code in its format
 
 pyz: $(PYZ) ## Build dist/compozy.pyz
 
-bench: $(READY) ## Measure speed and wear, print the figures
+bench: $(PYZ) ## Measure speed and wear, print the figures
 	@for script in benchmarks/*.py; do PYTHONPATH=. $(BIN)/python "$$script"; done
 
 reliability: $(READY) ## Run the long fault tests: kills, crashes, damaged files

@@ -1,6 +1,6 @@
 """Durable runs per second, step latency and bytes written: the engine in one process, closed loop.
 
-    python benchmarks/engine.py [--seconds 3] [--postgres URL]
+    make bench
 
 Every run starts a real tool process call per step; every step is committed with full durability
 before the next begins. Figures are told beside what the disk itself can do in the same minute, since
@@ -27,6 +27,7 @@ from appliance.config import DatabaseSettings, Settings
 from appliance.language.loader import load_project
 from appliance.operations.actors import SYSTEM
 from appliance.operations.appliance import Appliance
+from tests.postgres_server import PostgresServer
 
 PROJECT = Path(__file__).parent / "project"
 
@@ -122,7 +123,6 @@ def main() -> None:
     """Print the machine and a row for each database, workflow and number of runs in flight."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--postgres", help="URL of an empty database to measure as well")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="compozy-bench-", dir=".") as directory:
         home = Path(directory).resolve()
@@ -133,12 +133,16 @@ def main() -> None:
             "database  flow in_flight    runs/s   steps/s  x disk   p50_ms   p99_ms "
             "ms/step  KiB/step  cpu_us"
         )
-        databases = [DatabaseSettings(driver="sqlite", path=str(home / "data" / "app.db"))]
-        if options.postgres:
-            databases.append(DatabaseSettings(driver="postgres", conninfo=options.postgres))
-        for database in databases:
-            settings = Settings(cwd=home, data_dir=home / "data", database=database)
-            uvloop.run(bench(settings, options.seconds, flushes))
+        server = PostgresServer(durable=True)
+        try:
+            for database in (
+                DatabaseSettings(driver="sqlite", path=str(home / "data" / "app.db")),
+                DatabaseSettings(driver="postgres", conninfo=server.conninfo()),
+            ):
+                settings = Settings(cwd=home, data_dir=home / "data", database=database)
+                uvloop.run(bench(settings, options.seconds, flushes))
+        finally:
+            server.close()
 
 
 if __name__ == "__main__":

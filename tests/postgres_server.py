@@ -42,17 +42,18 @@ _OPTIONS = {
     "dynamic_shared_memory_type": "mmap",  # inside the directory, so that nothing is left behind
     "log_min_messages": "fatal",
 }
+_DURABLE = {"fsync": "on", "full_page_writes": "on"}
 _ROOM_BYTES = 1 << 30
 _PREFIX = "compozy-pg-"
 
 
-def _scratch_directory() -> tuple[Path, int]:
-    """Make a directory that is ours as long as the descriptor is open, in memory if there is room.
+def _scratch_directory(*, in_memory: bool) -> tuple[Path, int]:
+    """Make a directory that is ours as long as the descriptor is open, in memory if wanted and roomy.
 
     Copying a database writes a thousand files. Those of test processes that were killed are removed.
     """
     shared = Path("/dev/shm")
-    roomy = shared.is_dir() and shutil.disk_usage(shared).free > _ROOM_BYTES
+    roomy = in_memory and shared.is_dir() and shutil.disk_usage(shared).free > _ROOM_BYTES
     base = shared if roomy else Path(tempfile.gettempdir())
     for old in base.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
@@ -76,8 +77,10 @@ def _lock(directory: Path) -> int:
 class PostgresServer:
     """A server of our own on a socket in a directory of its own; nothing listens on the network."""
 
-    def __init__(self) -> None:
-        self._scratch, self._lock = _scratch_directory()
+    def __init__(self, *, durable: bool = False) -> None:
+        """Start one; *durable* for measuring, on the disk and with every commit flushed."""
+        self._durable = durable
+        self._scratch, self._lock = _scratch_directory(in_memory=not durable)
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         os.chown(self._scratch, self._user.pw_uid, self._user.pw_gid)
         self._data = self._scratch / "data"
@@ -97,7 +100,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, and return when connections are accepted."""
-        options = [f"-c{name}={value}" for name, value in _OPTIONS.items()]
+        chosen = {**_OPTIONS, **(_DURABLE if self._durable else {})}
+        options = [f"-c{name}={value}" for name, value in chosen.items()]
         sockets = [f"-cunix_socket_directories={self._scratch}", "-clisten_addresses="]
         self._process = self._launch("postgres", "-D", str(self._data), *sockets, *options)
         deadline = time.monotonic() + START_LIMIT_S

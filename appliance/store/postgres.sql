@@ -1,7 +1,10 @@
 -- name: prepare_connection (postgres only)
 -- Waits for locks only so long, and never lets a commit be acknowledged before it is durable.
+-- Joins here go by key; without statistics of a young table the planner would read all of it instead.
 SELECT
     set_config('lock_timeout', :lock_timeout, false),
+    set_config('enable_hashjoin', 'off', false),
+    set_config('enable_mergejoin', 'off', false),
     set_config(
         'synchronous_commit',
         CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'

@@ -1,6 +1,6 @@
 """Start, memory, idle cost and size: compozy.pyz as a user runs it.
 
-    python benchmarks/appliance.py [--rounds 5] [dist/compozy.pyz]
+    make bench
 
 Times are from the start of the process to the first 200 of `/health`, beside `python3 -c pass` in
 the same round. Idle figures are taken over some seconds after the last request.
