@@ -50,7 +50,7 @@ def list_backends(invocation: Invocation) -> None:
         {
             "backend": "postgres",
             "choose": "postgresql://user:password@host/name",
-            "good_for": "several servers, pgvector",
+            "good_for": "a database team, replicas, pgvector",
             "chosen": chosen == "postgres",
         },
     ]
