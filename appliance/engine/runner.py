@@ -102,6 +102,7 @@ class Engine:
         What did not finish is taken up by the next server.
         """
         self._closing = True
+        self._trust()  # an orderly stop is no sign against the runs that it cuts off
         deadline = clock.monotonic() + grace_s
         # Polled, for this happens once: the loop ends with the last commit or at the deadline.
         while self._busy() and clock.monotonic() < deadline:  # noqa: ASYNC110

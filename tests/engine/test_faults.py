@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from appliance.engine.recovery import MAX_RECOVERIES
 from appliance.engine.runner import Engine
 from appliance.errors import ApplianceError, OutcomeUnknown, StorageFull, Unavailable
 from appliance.language.loader import load_project
@@ -154,3 +155,47 @@ def test_one_run_that_lost_a_race_does_not_stop_the_others(db: Database) -> None
         assert ("SUCCESS", [2]) == await ended(engine, faulty, first)
 
     drive(db, work)
+
+
+def visit(db: Database, work: Callable[[Engine], Any], *, orderly: bool) -> None:
+    """Open an engine on *db*, let *work* use it, and stop it in order or as a crash would."""
+
+    async def main() -> None:
+        pool = ToolPool(ToolRuntime(entrypoint=PROJECT / "tools.py"))
+        await pool.open()
+        engine = Engine(db, load_project(PROJECT, {}), pool)
+        await engine.open()
+        await work(engine)
+        if orderly:
+            await engine.close(0.2)
+        await pool.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("orderly", [False, True])
+def test_a_run_that_takes_the_server_down_is_set_aside(db: Database, *, orderly: bool) -> None:
+    """Five crashes in a row pause a run, which can still be canceled; orderly stops do not."""
+    ids: list[str] = []
+
+    async def begin(engine: Engine) -> None:
+        ids.append(await engine.start(engine.program("slow"), {"seconds": 60}))
+
+    async def look(_engine: Engine) -> None:
+        await asyncio.sleep(0.05)  # until the recovery is stored
+
+    async def cancel(engine: Engine) -> None:
+        await engine.cancel(ids[0])
+
+    visit(db, begin, orderly=orderly)
+    for _ in range(MAX_RECOVERIES + 1):
+        visit(db, look, orderly=orderly)
+
+    run = db.read(lambda tx: WorkflowStates(tx).get(ids[0])).result()
+    assert run is not None
+    assert ("RUNNING" if orderly else "PAUSED") == run["status"]
+    assert orderly or "QUARANTINED" in run["error"]
+    visit(db, cancel, orderly=True)
+    run = db.read(lambda tx: WorkflowStates(tx).get(ids[0])).result()
+    assert run is not None
+    assert "CANCELED" == run["status"]
