@@ -14,9 +14,9 @@ from appliance.engine.recovery import MAX_RECOVERIES
 from appliance.engine.runner import Engine
 from appliance.errors import ApplianceError, OutcomeUnknown, StorageFull, Unavailable
 from appliance.language.loader import load_project
-from appliance.store.database import Database, T, Work, settle
+from appliance.store.database import Database, Row, T, Transaction, Work, settle
 from appliance.store.task_states import TaskStates
-from appliance.store.workflow_states import WorkflowStates
+from appliance.store.workflow_states import LAST_ID, WorkflowStates
 from appliance.tools.pool import ToolPool, ToolRuntime
 
 PROJECT = Path(__file__).parent / "project"
@@ -42,6 +42,10 @@ class FaultyDatabase:
             future.result()
             return _failed(self.after.pop(0))
         return future
+
+
+def _every_run(tx: Transaction) -> list[Row]:
+    return WorkflowStates(tx).page(workflow_id=None, status="", before=LAST_ID, limit=9)
 
 
 def _failed(error: ApplianceError) -> Future[Any]:
@@ -133,7 +137,7 @@ def test_a_start_with_an_unknown_outcome_goes_on_if_it_happened(db: Database) ->
         faulty.after = [OutcomeUnknown()]
         with pytest.raises(OutcomeUnknown):
             await engine.start(engine.program("slow"), {"seconds": 0})
-        rows = await settle(faulty.read(lambda tx: WorkflowStates(tx).active(after="", limit=9)))
+        rows = await settle(faulty.read(_every_run))
         (exec_id,) = [row["workflow_exec_id"] for row in rows]
         assert ("SUCCESS", [2]) == await ended(engine, faulty, exec_id)
 
