@@ -36,6 +36,27 @@ class Transition(Model, frozen=True):
     next: str | None = None
 
 
+class SignalCall(Model, frozen=True):
+    """What a task of type signal sends. Both may hold templates."""
+
+    id: str
+    payload: Json = None
+
+
+class MemoryCall(Model, frozen=True):
+    """What a task of type memory does. `key` and `payload` may hold templates.
+
+    `options` are those of the operation, flat: of `flush_config`, `health_config`, `stats_config`
+    and `clear_config`, beside `max_keys` and `batch_size`.
+    """
+
+    operation: Literal["read", "write", "append", "delete", "flush", "health", "clear", "stats"]
+    ref: str
+    key: str
+    payload: Json = None
+    options: dict[str, Json] = {}
+
+
 class Task(Model, frozen=True):
     """A node of a workflow. One struct serves every type; `type` says which fields count.
 
@@ -52,6 +73,10 @@ class Task(Model, frozen=True):
     final: bool = False
     sleep: float = 0.0
     timeout: float | None = None
+    queue_timeout: float | None = None
+    """Seconds that a call may wait for a process to run in (`schedule_to_start_timeout`)."""
+    total_timeout: float | None = None
+    """Seconds that all attempts may take together (`schedule_to_close_timeout`)."""
     retry: RetryPolicy = RetryPolicy()
     env: dict[str, str] = {}
     input: dict[str, Json] | None = None
@@ -75,6 +100,19 @@ class Task(Model, frozen=True):
     item_var: str = "item"
     index_var: str = "index"
     task: Task | None = None
+    # wait
+    wait_for: str | None = None
+    """Name of the signal. May hold templates."""
+    wait_timeout: str | None = None
+    """Duration as written; it may hold templates, so it is read when the task begins."""
+    on_timeout: str | None = None
+    """Sibling that follows when no signal came in time."""
+    processor: Task | None = None
+    """Run on every signal of that name, before `condition` is asked."""
+    # signal
+    signal: SignalCall | None = None
+    # memory
+    memory: MemoryCall | None = None
 
 
 class Tool(Model, frozen=True):
@@ -87,11 +125,81 @@ class Tool(Model, frozen=True):
     output: dict[str, Json] | None = None
     with_: dict[str, Json] = msgspec.field(name="with", default={})
     env: dict[str, str] = {}
+    max_concurrent: int = 0
+    """Calls at once in the whole server; 0 = no bound."""
 
     @property
     def function(self) -> str:
         """The name that the function has in the entrypoint."""
         return self.id.replace("-", "_")
+
+
+class Schedule(Model, frozen=True):
+    """When a workflow starts by itself. Times are microseconds since the epoch."""
+
+    cron: str
+    """Six fields with seconds first, five fields, `@every <duration>` or `@daily` and its kind."""
+    timezone: str = "UTC"
+    """IANA name."""
+    enabled: bool = True
+    jitter: float = 0.0
+    """Longest random delay of a start, in seconds."""
+    overlap_policy: Literal["skip", "allow", "buffer_one", "cancel_other"] = "skip"
+    catch_up: Literal["none", "last", "all"] = "last"
+    """Which of the starts that were missed while the server was down are made up for."""
+    start_at: int | None = None
+    end_at: int | None = None
+    input: dict[str, Json] = {}
+
+
+class Verify(Model, frozen=True):
+    """How a webhook proves where it comes from. `secret` may be a template over `.env`."""
+
+    strategy: Literal["none", "hmac", "github", "stripe"] = "none"
+    secret: str = ""
+    header: str = ""
+    skew: float = 300.0
+    """Seconds that a signed time may be off."""
+
+
+class Dedupe(Model, frozen=True):
+    """How a repeated webhook is known: by `key`, a dotted path into the payload, for `ttl` seconds."""
+
+    enabled: bool = False
+    ttl: float = 600.0
+    key: str = ""
+
+
+class WebhookEvent(Model, frozen=True):
+    """What a webhook means: the first event whose CEL `filter` is true starts the workflow.
+
+    `input` is a mapping of templates over `.payload`, `.headers` and `.query`; `schema` checks it.
+    """
+
+    name: str
+    filter: str
+    input: dict[str, Json]
+    schema: dict[str, Json] | None = None
+
+
+class Webhook(Model, frozen=True):
+    """An address, `/api/v0/hooks/<slug>`, that others call."""
+
+    slug: str
+    method: str = "POST"
+    events: tuple[WebhookEvent, ...] = ()
+    verify: Verify = Verify()
+    dedupe: Dedupe = Dedupe()
+
+
+class Trigger(Model, frozen=True):
+    """What starts a workflow from outside: an event with a `name`, or a webhook."""
+
+    type: Literal["signal", "webhook"]
+    name: str = ""
+    schema: dict[str, Json] | None = None
+    """JSON schema of an event's payload."""
+    webhook: Webhook | None = None
 
 
 class Workflow(Model, frozen=True):
@@ -108,6 +216,34 @@ class Workflow(Model, frozen=True):
     """What the workflow itself says; the entries of `.env` files are in `Project.env` only."""
     outputs: dict[str, Json] | None = None
     tools: dict[str, Tool] = {}
+    schedule: Schedule | None = None
+    triggers: tuple[Trigger, ...] = ()
+    max_concurrent: int = 0
+    """Runs that may be under way at once; more wait in line. 0 = no bound."""
+
+
+class Memory(Model, frozen=True):
+    """A memory: lists of messages under keys, bounded in number, tokens and time."""
+
+    id: str
+    description: str = ""
+    version: str = ""
+    type: Literal["token_based", "message_count_based", "buffer"] = "message_count_based"
+    max_tokens: int = 2000
+    max_messages: int = 100
+    ttl: float | None = None
+    """Seconds after the last write until the messages under a key are gone; None keeps them."""
+    persistent: bool = True
+    """Whether it survives a restart (`persistence.type: in_memory` does not)."""
+    flushing: Literal["simple_fifo", "lru", "token_aware_lru", "hybrid_summary"] = "simple_fifo"
+    flush_threshold: float = 0.8
+    """Share of the limit from which `flush` does something."""
+    redact_patterns: tuple[str, ...] = ()
+    """Regular expressions of what is never stored, in the syntax of `language.template.regex`."""
+    redaction: str = "[REDACTED]"
+    unpersisted_roles: tuple[str, ...] = ()
+    """Roles of messages that are dropped (`non_persistable_message_types`)."""
+    default_key_template: str = ""
 
 
 class Runtime(Model, frozen=True):
@@ -133,6 +269,16 @@ class Project(Model, frozen=True):
     runtime: Runtime = Runtime()
     env: dict[str, str] = {}
     """What `.env.X` means: the entries of `.env` files. They may be secrets: no workflow holds them."""
+    tasks: dict[str, Workflow] = {}
+    """Tasks that can be run by themselves (`resource: task`), each as a workflow of one task."""
+    memories: dict[str, Memory] = {}
+    tools: dict[str, Tool] = {}
+    """Tools that the project declares for all workflows."""
+    schemas: dict[str, Json] = {}
+    definitions: dict[str, dict[str, Json]] = {}
+    """What is declared and not run yet, by kind (`agent`, `model`, `mcp`, ...) and id."""
+    source_of_truth: Literal["repo", "builder"] = "repo"
+    """Who wins where a file and the API define the same: the file, or the API."""
     vector_dbs: tuple[dict[str, Json], ...] = ()
     warnings: tuple[str, ...] = ()
     """What the files say without effect, as file:line:col: message."""

@@ -87,14 +87,19 @@ def read_workflow(section: Section, offer: Offer) -> Workflow | None:
     options = offer.options.under(read_options(config, "input", "env"))
     scope = TaskReader(options, schemas).scope(section.sections("tasks"))
     outputs = section.values("outputs")
-    details = {key: section.text(key) for key in ("version", "description")}
+    version, description = section.text("version"), section.text("description")
     _finish(section, outputs)
     if not scope:
         return None
-    used = _check(section, scope, tools, offer)
-    tasks = tuple(placed.task for placed in scope)
     return Workflow(
-        id=name, tasks=tasks, input=schema, env=env, outputs=outputs, tools=used, **details
+        id=name,
+        tasks=tuple(placed.task for placed in scope),
+        version=version,
+        description=description,
+        input=schema,
+        env=env,
+        outputs=outputs,
+        tools=_check(section, scope, tools, offer),
     )
 
 

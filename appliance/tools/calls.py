@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -50,6 +50,22 @@ class ToolFailure(msgspec.Struct, frozen=True):
 
 ToolOutcome = ToolResult | ToolFailure
 Done = Callable[[ToolOutcome], None]
+
+
+class Call(Protocol):
+    """A call that is under way."""
+
+    def kill(self) -> None:
+        """End it; no outcome is delivered any more. Harmless when it has ended already."""
+        ...
+
+
+class Executor(Protocol):
+    """Whoever can run calls of one kind: processes of the project's tools, or the appliance itself."""
+
+    def submit(self, request: ToolRequest, done: Done, /) -> Call:
+        """Begin a call. *done* gets the outcome on the event loop, later, once."""
+        ...
 
 
 class ToolCall:
