@@ -40,6 +40,12 @@ class InvalidProject(ApplianceError):
     status, exit_code, code = 422, 65, "invalid_project"
 
 
+class InvalidPayload(ApplianceError):
+    """What was sent can be read, but it does not fit what is to be started with it."""
+
+    status, exit_code, code = 422, 65, "invalid_payload"
+
+
 class Unauthorized(ApplianceError):
     """No valid API key or session was given; send `Authorization: Bearer <key>`."""
 

@@ -9,7 +9,13 @@ from typing import Any
 import msgspec
 
 from appliance.config import database, registry, sources
-from appliance.config.settings import CliSettings, RuntimeSettings, ServerSettings, Settings
+from appliance.config.settings import (
+    CliSettings,
+    RuntimeSettings,
+    ServerSettings,
+    Settings,
+    WebhookSettings,
+)
 from appliance.config.sources import FileSettings, Given, Origin
 from appliance.config.values import absolute
 from appliance.errors import InvalidConfiguration
@@ -144,6 +150,12 @@ def _build(
             tool_execution_timeout=values["runtime.tool_execution_timeout"],
             max_tool_processes=values["runtime.max_tool_processes"],
             tool_memory_limit=values["runtime.tool_memory_limit"],
+        ),
+        webhooks=WebhookSettings(
+            method=values["webhooks.default_method"].upper(),
+            max_body=values["webhooks.default_max_body"],
+            dedupe_ttl=values["webhooks.default_dedupe_ttl"],
+            skew=values["webhooks.stripe_skew"],
         ),
         cli=CliSettings(
             api_key=values["cli.api_key"],

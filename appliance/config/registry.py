@@ -32,6 +32,7 @@ _LOG_FORMATS = values.choice("auto", "text", "json")
 _DRIVERS = values.choice("auto", "sqlite", "postgres", aliases={"postgresql": "postgres"})
 _FORMATS = values.choice("auto", "table", "json", "yaml", aliases={"tui": "table"})
 _SSL_MODES = values.choice("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_METHODS = values.choice("post", "put", "patch")
 _PORT = values.integer(0, 65535)
 
 # fmt: off
@@ -97,6 +98,15 @@ SETTINGS: tuple[Setting, ...] = (
             "RUNTIME_MAX_TOOL_PROCESSES", "--max-tool-processes", "Most tool processes at once."),
     Setting("runtime.tool_memory_limit", "1GiB", values.size, "RUNTIME_TOOL_MEMORY_LIMIT",
             "--tool-memory-limit", "Memory a tool process may use; 0 means no limit."),
+    Setting("webhooks.default_method", "POST", _METHODS, "WEBHOOKS_DEFAULT_METHOD",
+            "--webhook-default-method", "Method of a webhook that names none: POST, PUT or PATCH."),
+    Setting("webhooks.default_max_body", "1MiB", values.size, "WEBHOOKS_DEFAULT_MAX_BODY",
+            "--webhook-default-max-body", "Largest body of a webhook."),
+    Setting("webhooks.default_dedupe_ttl", "10m", values.seconds, "WEBHOOKS_DEFAULT_DEDUPE_TTL",
+            "--webhook-default-dedupe-ttl",
+            "How long a repeated webhook is refused where dedupe sets no ttl."),
+    Setting("webhooks.stripe_skew", "5m", values.seconds, "WEBHOOKS_STRIPE_SKEW",
+            "--webhook-stripe-skew", "How far the time that a webhook signs may be off."),
     Setting("cli.cwd", "", values.text, "COMPOZY_CWD", "--cwd",
             "Directory to work in, as if called from there.", in_file=False),
     Setting("cli.env_file", "", values.text, "COMPOZY_ENV_FILE", "--env-file",
@@ -127,7 +137,7 @@ PROJECT_KEYS = frozenset({"runtime.type", "runtime.entrypoint", "runtime.permiss
 """What stands in a shared section and is part of the project, not of the configuration."""
 
 _INERT_NAMES = {
-    "": "mode temporal limits worker tasks llm memory redis cache ratelimit mcp_proxy webhooks"
+    "": "mode temporal limits worker tasks llm memory redis cache ratelimit mcp_proxy"
     " attachments stream",
     "server.": "source_of_truth seed_from_repo_on_empty reconciler",
     "server.cors.": "allow_credentials max_age",
@@ -149,7 +159,7 @@ _INERT_NAMES = {
     " interactive config_file cwd env_file port_release_timeout port_release_poll_interval"
     " file_watch_interval dev users",
 }
-SECTIONS = frozenset(f"server database runtime knowledge cli {_INERT_NAMES['']}".split())
+SECTIONS = frozenset(f"server database runtime knowledge webhooks cli {_INERT_NAMES['']}".split())
 """Top-level keys of compozy.yaml that configure the program; `runtime` and `knowledge` are shared."""
 
 INERT = frozenset(prefix + name for prefix, names in _INERT_NAMES.items() for name in names.split())

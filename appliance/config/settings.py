@@ -52,6 +52,16 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     tool_memory_limit: int = 1 << 30
 
 
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts for a webhook that says nothing else."""
+
+    method: str = "POST"
+    max_body: int = 1 << 20
+    dedupe_ttl: float = 600.0
+    skew: float = 300.0
+    """Seconds that a signed time may be off."""
+
+
 class CliSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the command line finds a server and prints. An empty `base_url` means: look for one."""
 
@@ -74,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings
     runtime: RuntimeSettings = RuntimeSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     cli: CliSettings = CliSettings()
     knowledge_vector_dbs: tuple[dict[str, Any], ...] = ()
     """Entries of `knowledge.vector_dbs` in compozy.yaml, as written."""

@@ -158,15 +158,16 @@ class Verify(Model, frozen=True):
     strategy: Literal["none", "hmac", "github", "stripe"] = "none"
     secret: str = ""
     header: str = ""
-    skew: float = 300.0
-    """Seconds that a signed time may be off."""
+    skew: float | None = None
+    """Seconds that a signed time may be off; None is the setting `webhooks.stripe_skew`."""
 
 
 class Dedupe(Model, frozen=True):
     """How a repeated webhook is known: by `key`, a dotted path into the payload, for `ttl` seconds."""
 
     enabled: bool = False
-    ttl: float = 600.0
+    ttl: float | None = None
+    """None is the setting `webhooks.default_dedupe_ttl`."""
     key: str = ""
 
 
@@ -186,7 +187,8 @@ class Webhook(Model, frozen=True):
     """An address, `/api/v0/hooks/<slug>`, that others call."""
 
     slug: str
-    method: str = "POST"
+    method: str = ""
+    """POST, PUT or PATCH; empty is the setting `webhooks.default_method`."""
     events: tuple[WebhookEvent, ...] = ()
     verify: Verify = Verify()
     dedupe: Dedupe = Dedupe()
