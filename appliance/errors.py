@@ -52,6 +52,12 @@ class Unauthorized(ApplianceError):
     status, exit_code, code = 401, 77, "unauthorized"
 
 
+class InvalidSignature(Unauthorized):
+    """The signature of the webhook is missing, wrong or too old."""
+
+    code = "invalid_signature"
+
+
 class Forbidden(ApplianceError):
     """This needs the admin role."""
 
