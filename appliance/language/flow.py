@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from appliance.language.placed import Placed
 from appliance.language.suggestions import hint
-from appliance.language.tasks import Placed
-
-Target = tuple[str, tuple[str, ...]]
-"""The id of the task that follows, and the fields that say so."""
+from appliance.language.ways import Target, reach, targets
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
@@ -27,7 +25,7 @@ def check_flow(scope: Sequence[Placed], kind: str) -> None:
     if kind in ("parallel", "composite"):
         starts = [name for name in tasks if name not in named]
     if not any(placed.partial for placed in scope):
-        for name in tasks.keys() - _reach(starts, ways) - named:
+        for name in tasks.keys() - reach(starts, ways) - named:
             message = f"task {name!r} is never reached; name it in 'next' of a task before it"
             tasks[name].section.error(message, "id")
     _check_circles(tasks, ways)
@@ -63,32 +61,14 @@ def _check_id(placed: Placed, *, repeated: bool) -> None:
         placed.section.error(f"the id {name[:40]!r} is not made of letters, digits, _ and -", "id")
 
 
-def _targets(placed: Placed) -> Iterator[Target]:
-    task = placed.task
-    if task.on_success.next:
-        yield task.on_success.next, ("on_success", "next")
-    if task.on_error.next:
-        yield task.on_error.next, ("on_error", "next")
-    for result, target in task.routes.items():
-        yield target, ("routes", result)
-
-
 def _known(placed: Placed, tasks: Mapping[str, Placed]) -> Iterator[Target]:
     """Go over the transitions that lead somewhere; note the others."""
-    for target, fields in _targets(placed):
+    for target, fields in targets(placed.task):
         if target in tasks:
             yield target, fields
         elif target:
-            placed.section.error(f"there is no task {target!r} here{hint(target, tasks)}", *fields)
-
-
-def _reach(starts: Sequence[str], ways: Mapping[str, Sequence[Target]]) -> set[str]:
-    reached, todo = set(starts), list(starts)
-    while todo:
-        following = {target for target, _ in ways[todo.pop()]} - reached
-        reached |= following
-        todo += following
-    return reached
+            written = fields if placed.section.has(fields[0]) else ("config", "on_error")
+            placed.section.error(f"there is no task {target!r} here{hint(target, tasks)}", *written)
 
 
 def _check_circles(tasks: Mapping[str, Placed], ways: Mapping[str, Sequence[Target]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-TASK_TYPES = frozenset({"wait", "signal", "memory"})
 TASK_KEYS = frozenset(
     "action agent attachments knowledge max_iterations mcps memory model_config prompt tools".split()  # noqa: SIM905 - words
 )

@@ -9,47 +9,52 @@ import msgspec
 from appliance.language.model import RetryPolicy
 from appliance.language.sections import Section
 
-IDLE = (
-    "on_error",
-    "schedule_to_start_timeout",
-    "schedule_to_close_timeout",
-    "heartbeat_timeout",
-)
-"""Options of Compozy that nothing here needs."""
-
 
 class Options(msgspec.Struct, frozen=True):
     """What a `config` says; what it leaves open is absent."""
 
     retry: dict[str, Any] = {}
     timeout: float | None = None
+    queue_timeout: float | None = None
+    total_timeout: float | None = None
+    on_error: str | None = None
+    """Task that failures lead to where a task says nothing of its own."""
 
     def under(self, nearer: Options) -> Options:
         """Return these options with those of a *nearer* `config` on top."""
-        timeout = self.timeout if nearer.timeout is None else nearer.timeout
-        return Options({**self.retry, **nearer.retry}, timeout)
+        said = {key: value for key in _SINGLE if (value := getattr(nearer, key)) is not None}
+        return msgspec.structs.replace(self, retry={**self.retry, **nearer.retry}, **said)
 
     def policy(self) -> RetryPolicy:
         """Return the retry policy, with defaults for what nobody said."""
         return RetryPolicy(**self.retry)
 
 
+_SINGLE = ("timeout", "queue_timeout", "total_timeout", "on_error")
+
+
 def read_options(section: Section | None, *known: str) -> Options:
     """Read the options of a `config` mapping; *known* are fields of its own that it also has."""
     if section is None:
         return Options()
-    for key in IDLE:
-        if section.has(key):
-            section.warn(f"{key} has no effect", key)
-    options = Options(_read_retry(section.section("retry_policy")), _read_timeout(section))
-    section.finish((*IDLE, *known))
+    if section.has("heartbeat_timeout"):
+        message = "heartbeat_timeout has no effect: a tool that hangs is found by its timeout"
+        section.warn(message, "heartbeat_timeout")
+    options = Options(
+        retry=_read_retry(section.section("retry_policy")),
+        timeout=_read_timeout(section, "start_to_close_timeout"),
+        queue_timeout=_read_timeout(section, "schedule_to_start_timeout"),
+        total_timeout=_read_timeout(section, "schedule_to_close_timeout"),
+        on_error=section.optional_text("on_error") or None,
+    )
+    section.finish(("heartbeat_timeout", *known))
     return options
 
 
-def _read_timeout(section: Section) -> float | None:
-    timeout = section.seconds("start_to_close_timeout")
+def _read_timeout(section: Section, key: str) -> float | None:
+    timeout = section.seconds(key)
     if timeout == 0:
-        section.error("start_to_close_timeout must be longer than 0", "start_to_close_timeout")
+        section.error(f"{key} must be longer than 0", key)
     return timeout or None
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from appliance.language import template
 from appliance.language.expressions import InvalidExpression, compile_expression
 from appliance.language.model import Json
+from appliance.language.placed import Placed, all_tasks
 from appliance.language.sections import Section
 from appliance.language.suggestions import hint
-from appliance.language.tasks import Placed
 from appliance.language.template import TemplateError
 from appliance.language.yaml import Path
 
@@ -34,12 +34,21 @@ TASK = RUN | frozenset("children current parent progress task with".split())  # 
 """Variables of a task."""
 OUTPUT = frozenset({"output"})
 """Variables that only a task's own `outputs` have on top."""
+SIGNAL = frozenset({"signal"})
+"""Variables that a wait has in its `outputs`, and the processor of a wait everywhere."""
+WAIT = SIGNAL | {"processor"}
+"""Variables that the `condition` of a wait has on top."""
 FIELDS = {
     "project": frozenset("id name".split()),  # noqa: SIM905 - words
+    "signal": frozenset("metadata name payload".split()),  # noqa: SIM905 - words
     "workflow": frozenset("id input output status".split()),  # noqa: SIM905 - words
     "tasks": frozenset("children error id input output status type with".split()),  # noqa: SIM905 - words
 }
 """What a workflow and a task are made of."""
+
+
+_TEMPLATES = ("with", "items", "wait_for", "signal", "key_template", "payload")
+"""Fields of tasks, whatever the type, that are rendered before the task begins."""
 
 
 class Reader:
@@ -58,7 +67,9 @@ class Reader:
         for placed in scope:
             self._check_task(placed, variables)
             inside = variables
-            if placed.task.type == "collection":
+            if placed.task.type == "wait":
+                inside |= SIGNAL
+            elif placed.task.type == "collection":
                 inside |= {"item", "index", placed.task.item_var, placed.task.index_var}
                 self.check_value(placed.section, "filter", inside)
                 for child in placed.members[:1]:
@@ -66,29 +77,37 @@ class Reader:
             self.check_scope(placed.members, inside)
 
     def _check_task(self, placed: Placed, variables: frozenset[str]) -> None:
-        for key in ("with", "items"):
-            self.check_value(placed.section, key, variables)
-        self.check_value(placed.section, "outputs", variables | OUTPUT)
-        condition = placed.task.condition
-        if condition is not None and "{{" in condition:
-            self.check_value(placed.section, "condition", variables)
-        elif condition is not None:
-            self._check_condition(placed.section, condition, variables)
+        section, waits = placed.section, placed.task.type == "wait"
+        for key in (*_TEMPLATES, *(("timeout",) if waits else ())):
+            self.check_value(section, key, variables)
+        self.check_value(section, "outputs", variables | OUTPUT | (SIGNAL if waits else set()))
+        if placed.task.condition is not None:
+            self.check_condition(section, "condition", variables | (WAIT if waits else set()))
 
-    def _check_condition(self, section: Section, text: str, variables: frozenset[str]) -> None:
+    def check_condition(self, section: Section, key: str, variables: frozenset[str]) -> None:
+        """Check a field that holds a condition, or a template that makes one."""
+        text = section.text(key)
+        if "{{" in text:
+            self.check_value(section, key, variables)
+        else:
+            self._check_expression(section, key, text, variables)
+
+    def _check_expression(
+        self, section: Section, key: str, text: str, variables: frozenset[str]
+    ) -> None:
         try:
             expression = compile_expression(text)
         except InvalidExpression as error:
-            section.error_at(("condition",), error.line, error.column, error.message)
+            section.error_at((key,), error.line, error.column, error.message)
             return
         if not text.strip():
-            section.error("condition must not be empty", "condition")
+            section.error(f"{key} must not be empty", key)
         for path, offset in expression.references:
             if fault := self._fault(path, variables):
-                section.error_at(("condition",), *_line_column(text, offset), fault)
+                section.error_at((key,), *_line_column(text, offset), fault)
         for name in expression.unknown_functions:
             place = _line_column(text, max(text.find(name), 0))
-            section.error_at(("condition",), *place, f"there is no function {name!r} in conditions")
+            section.error_at((key,), *place, f"there is no function {name!r} in conditions")
 
     def check_value(self, section: Section, key: str, variables: frozenset[str]) -> None:
         """Check every template in a field."""
@@ -116,6 +135,8 @@ class Reader:
                 return "'output' exists only in the task's own outputs; use tasks.<id>.output"
             if root in ("item", "index"):
                 return f"{root!r} exists only inside of a collection"
+            if root in WAIT:
+                return f"{root!r} exists only in a wait"
             return f"there is no variable {root!r}{hint(root, variables)}"
         if root == "tasks" and rest:
             if not self._has_task(rest[0]):
@@ -125,13 +146,6 @@ class Reader:
 
     def _has_task(self, name: str) -> bool:
         return name in self._ids or name.startswith(self._prefixes)
-
-
-def all_tasks(scope: Iterable[Placed]) -> Iterator[Placed]:
-    """Go over tasks and the tasks inside of them."""
-    for placed in scope:
-        yield placed
-        yield from all_tasks(placed.members)
 
 
 def _field_fault(owner: str, rest: Sequence[str], fields: frozenset[str]) -> str:

@@ -96,16 +96,18 @@ class Section:
         found = self._take(key, "true or false", lambda value: isinstance(value, bool))
         return found is True
 
-    def whole(self, key: str, least: int, default: int) -> int:
-        """Return a whole number of at least *least*."""
-        wanted = f"a whole number from {least}"
-        found = self._take(key, wanted, lambda value: type(value) is int and value >= least)
+    def whole(self, key: str, least: int, default: int, most: int | None = None) -> int:
+        """Return a whole number of at least *least* and at most *most*."""
+        wanted = f"a whole number {_range(least, most)}"
+        right = _within(least, most)
+        found = self._take(key, wanted, lambda value: type(value) is int and right(value))
         return default if found is _MISSING else int(found)
 
-    def number(self, key: str, least: float, default: float) -> float:
-        """Return a number of at least *least*."""
-        wanted = f"a number from {least:g}"
-        found = self._take(key, wanted, lambda value: _is_number(value) and value >= least)
+    def number(self, key: str, least: float, default: float, most: float | None = None) -> float:
+        """Return a number of at least *least* and at most *most*."""
+        wanted = f"a number {_range(least, most)}"
+        right = _within(least, most)
+        found = self._take(key, wanted, lambda value: _is_number(value) and right(value))
         return default if found is _MISSING else float(found)
 
     def seconds(self, key: str) -> float | None:
@@ -222,6 +224,14 @@ def _kind(value: Json) -> str:
 
 def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _range(least: float, most: float | None) -> str:
+    return f"from {least:g}" if most is None else f"from {least:g} to {most:g}"
+
+
+def _within(least: float, most: float | None) -> Callable[[float], bool]:
+    return lambda value: least <= value and (most is None or value <= most)
 
 
 def _among(known: list[str]) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from appliance.language import later
-from appliance.language.model import Json, Task, Transition
+from appliance.language.memory_calls import MEMORY_KEYS, read_memory_call
+from appliance.language.model import Json, Memory, Task, Transition
 from appliance.language.options import Options, read_options
+from appliance.language.placed import Placed
 from appliance.language.sections import Section
+from appliance.language.signals import WAIT_KEYS, read_signal, read_wait
+from appliance.language.ways import catch
 
 MAX_NESTING = 20
 
@@ -31,31 +35,36 @@ _OWN_KEYS: dict[str, tuple[str, ...]] = {
     ),
     "composite": ("tasks",),
     "aggregate": (),
+    "wait": WAIT_KEYS,
+    "signal": ("signal",),
+    "memory": MEMORY_KEYS,
 }
 """Fields of each type beside the common ones."""
+_CALLS = ("basic", "memory", "signal")
+"""Types that call something: the options for calls concern them."""
+_PROCESSORS = tuple(kind for kind in _OWN_KEYS if kind not in ("router", "wait"))
+"""Types that can work on a signal which has come."""
 _FORBIDDEN = {"aggregate": ("sleep", "with")}
 _IDLE = {"composite": ("max_workers", "strategy"), "router": ("default_route",)}
 """Fields that existing projects have and that change nothing."""
 
 
-class Placed(NamedTuple):
-    """A task and where it stands. `members` are the tasks inside of it; a collection's child is first.
+class TaskReader:
+    """Reads the tasks of one workflow. *options* are those of project and workflow.
 
-    `partial` says that its type is not known or not available, so that not all of it was read.
+    `caught` says whether any list of tasks has the one that `options.on_error` names.
     """
 
-    task: Task
-    section: Section
-    members: tuple[Placed, ...] = ()
-    partial: bool = False
-
-
-class TaskReader:
-    """Reads the tasks of one workflow. *options* are those of project and workflow."""
-
-    def __init__(self, options: Options, schemas: Mapping[str, Json]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        schemas: Mapping[str, Json],
+        memories: Mapping[str, Memory] | None = None,
+    ) -> None:
         self._options = options
         self._schemas = schemas
+        self._memories = memories or {}
+        self.caught = False
 
     def scope(self, sections: Iterable[Section], depth: int = 1) -> tuple[Placed, ...]:
         """Read a list of tasks; those written inside of a router's routes follow at the end."""
@@ -64,34 +73,55 @@ class TaskReader:
         for section in sections:
             placed = self._task(section, depth, lifted)
             found += [placed] if placed is not None else []
-        return (*found, *lifted)
+        scope = (*found, *lifted)
+        caught = catch(scope, self._options.on_error)
+        self.caught |= caught is not None
+        return scope if caught is None else caught
 
-    def _task(self, section: Section, depth: int, lifted: list[Placed]) -> Placed | None:
+    def _task(
+        self, section: Section, depth: int, lifted: list[Placed], name: str = ""
+    ) -> Placed | None:
+        """Read a task; *name* is the id of one that need not have any."""
         if depth > MAX_NESTING:
             section.error(f"tasks are nested more than {MAX_NESTING} deep")
             return None
         kind = self._type(section)
         fields = self._common(section, kind or "basic")
+        fields["id"] = section.text("id", name) if name else section.needed_text("id")
         if kind is None:
             return Placed(Task(**fields), section, partial=True)
-        own, members = self._own(section, kind, depth, lifted)
+        own, members = self._own(section, kind, depth, lifted, fields["id"])
         _finish(section, kind)
         return Placed(Task(**fields, **own), section, members)
 
     def _own(
-        self, section: Section, kind: str, depth: int, lifted: list[Placed]
+        self, section: Section, kind: str, depth: int, lifted: list[Placed], name: str
     ) -> tuple[dict[str, Any], tuple[Placed, ...]]:
         """Read what only tasks of this type have: fields, and the tasks inside."""
-        if kind == "basic":
-            return {"tool": _tool(section)}, ()
-        if kind == "router":
-            return self._router(section, depth, lifted), ()
-        if kind == "collection":
-            return self._collection(section, depth)
-        if kind == "aggregate":
-            if not section.has("outputs"):
-                section.error("an aggregate needs 'outputs'")
-            return {}, ()
+        match kind:
+            case "basic":
+                return {"tool": _tool(section)}, ()
+            case "router":
+                return self._router(section, depth, lifted), ()
+            case "collection":
+                return self._collection(section, depth)
+            case "wait":
+                members = self._processor(section, depth, name)
+                processor = members[0].task if members else None
+                return {**read_wait(section), "processor": processor}, members
+            case "signal":
+                return read_signal(section), ()
+            case "memory":
+                return read_memory_call(section, self._memories), ()
+            case "aggregate":
+                if not section.has("outputs"):
+                    section.error("an aggregate needs 'outputs'")
+                return {}, ()
+        return self._group(section, kind, depth)
+
+    def _group(
+        self, section: Section, kind: str, depth: int
+    ) -> tuple[dict[str, Any], tuple[Placed, ...]]:
         members = self.scope(section.sections("tasks"), depth + 1)
         fields = {"tasks": tuple(member.task for member in members)}
         if kind == "composite":
@@ -101,11 +131,8 @@ class TaskReader:
         return {**fields, **_workers(section)}, members
 
     def _type(self, section: Section) -> str | None:
-        """Return the type of a task, or None once it is noted that it cannot be run."""
+        """Return the type of a task, or None once it is noted that there is no such type."""
         kind = section.text("type", "basic")
-        if kind in later.TASK_TYPES:
-            section.error(later.not_available(f"task type {kind}"), "type")
-            return None
         return kind if section.choice("type", _OWN_KEYS, "basic") == kind else None
 
     def _common(self, section: Section, kind: str) -> dict[str, Any]:
@@ -114,26 +141,36 @@ class TaskReader:
         if section.has("retries"):
             again = section.whole("retries", 0, 0)
             options = options.under(Options({"maximum_attempts": again + 1}))
-        timeout = section.seconds("timeout")
-        if timeout == 0:
-            section.error("timeout must be longer than 0", "timeout")
-        # A group or a router makes no call: only its own timeout concerns it.
-        inherited = (options if kind == "basic" else own).timeout
-        transitions = _transitions(section, kind)
+        # A group, a router or a wait makes no call: only its own timeout concerns it.
+        limits = options if kind in _CALLS else own
+        transitions = _transitions(section, kind, own.on_error)
         return {
-            "id": section.needed_text("id"),
             "type": kind,
             "with_": section.values("with"),
             "outputs": section.values("outputs"),
             **transitions,
             "final": _final(section, transitions.values()),
             "sleep": section.seconds("sleep") or 0.0,
-            "timeout": timeout or inherited,
+            "timeout": None if kind == "wait" else _timeout(section) or limits.timeout,
+            "queue_timeout": limits.queue_timeout,
+            "total_timeout": limits.total_timeout,
             "retry": options.policy(),
             "env": section.strings("env"),
             "input": section.schema("input", self._schemas),
             "output": section.schema("output", self._schemas),
         }
+
+    def _processor(self, section: Section, depth: int, name: str) -> tuple[Placed, ...]:
+        inner = section.section("processor")
+        if inner is None:
+            return ()
+        kind = inner.text("type", "basic")
+        if kind in _OWN_KEYS and kind not in _PROCESSORS:
+            inner.error(f"a {kind} cannot be a processor; use {_listed(_PROCESSORS)}", "type")
+            return ()
+        default = "processor" if "{{" in name else f"{name}-processor"
+        found = self._task(inner, depth + 1, [], default)
+        return (found,) if found is not None else ()
 
     def _router(self, section: Section, depth: int, lifted: list[Placed]) -> dict[str, Any]:
         for key in ("condition", "routes"):
@@ -199,8 +236,18 @@ def _tool(section: Section) -> str | None:
     return name or None
 
 
-def _transitions(section: Section, kind: str) -> dict[str, Transition]:
+def _timeout(section: Section) -> float | None:
+    timeout = section.seconds("timeout")
+    if timeout == 0:
+        section.error("timeout must be longer than 0", "timeout")
+    return timeout
+
+
+def _transitions(section: Section, kind: str, handler: str | None) -> dict[str, Transition]:
+    """Read where the flow goes on; *handler* is what `config.on_error` of the task says."""
     found = {key: _transition(section, key) for key in ("on_success", "on_error")}
+    if handler and not found["on_error"].next:
+        found["on_error"] = Transition(next=handler)
     if kind == "router" and found["on_success"].next:
         section.warn(
             "on_success has no effect on a router; its routes say what follows", "on_success"
@@ -256,5 +303,10 @@ def _finish(section: Section, kind: str) -> None:
 
 
 def _explain(key: str) -> str:
-    owners = " or ".join(kind for kind, keys in _OWN_KEYS.items() if key in keys)
-    return f"{key} cannot stand here; it belongs to tasks of type {owners}" if owners else ""
+    owners = [kind for kind, keys in _OWN_KEYS.items() if key in keys]
+    belongs = f"{key} cannot stand here; it belongs to tasks of type"
+    return f"{belongs} {_listed(owners)}" if owners else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from appliance.language import later
 from appliance.language.flow import check_flow
-from appliance.language.model import Json, Tool, Workflow
+from appliance.language.model import Json, Memory, Tool, Workflow
 from appliance.language.options import Options, read_options
-from appliance.language.references import OUTPUT, TASK, Reader, all_tasks
+from appliance.language.placed import Placed, all_tasks
+from appliance.language.references import OUTPUT, TASK, Reader
 from appliance.language.sections import Section
 from appliance.language.suggestions import hint
-from appliance.language.tasks import Placed, TaskReader
+from appliance.language.tasks import TaskReader
 
 if TYPE_CHECKING:
     from appliance.tools.introspect import Signature
@@ -34,6 +35,7 @@ class Offer(NamedTuple):
     options: Options = Options()
     schemas: Mapping[str, Json] = {}
     tools: Mapping[str, Declared] = {}
+    memories: Mapping[str, Memory] = {}
     functions: Mapping[str, Signature] | None = {}
     """By name; None where they cannot be known because their file has an error."""
     entrypoint: str = ""
@@ -84,8 +86,10 @@ def read_workflow(section: Section, offer: Offer) -> Workflow | None:
     config = section.section("config")
     schema = config.schema("input", schemas) if config else None
     env = config.strings("env") if config else {}
-    options = offer.options.under(read_options(config, "input", "env"))
-    scope = TaskReader(options, schemas).scope(section.sections("tasks"))
+    own = read_options(config, "input", "env")
+    reader = TaskReader(offer.options.under(own), schemas, offer.memories)
+    scope = reader.scope(section.sections("tasks"))
+    _check_handler(section, own, offer, reader)
     outputs = section.values("outputs")
     version, description = section.text("version"), section.text("description")
     _finish(section, outputs)
@@ -101,6 +105,15 @@ def read_workflow(section: Section, offer: Offer) -> Workflow | None:
         outputs=outputs,
         tools=_check(section, scope, tools, offer),
     )
+
+
+def _check_handler(section: Section, own: Options, offer: Offer, reader: TaskReader) -> None:
+    """Check that the task exists which failures shall lead to."""
+    if own.on_error and not reader.caught:
+        section.error(f"there is no task {own.on_error!r} in this workflow", "config", "on_error")
+    elif offer.options.on_error and not reader.caught:
+        message = f"there is no task {offer.options.on_error!r} here, and config.on_error names it"
+        section.error(f"{message} in the project", "id")
 
 
 def _finish(section: Section, outputs: Json) -> None:

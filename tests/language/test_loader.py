@@ -277,7 +277,7 @@ def test_what_has_no_effect_is_a_warning(files: Files) -> None:
     files.write(
         {
             "compozy.yaml": project(
-                "models: [{provider: x, model: y}]\nconfig: {schedule_to_start_timeout: 1m}\n"
+                "models: [{provider: x, model: y}]\nconfig: {heartbeat_timeout: 1m}\n"
             ),
             "w.yaml": """
                 id: w
@@ -301,7 +301,10 @@ def test_what_has_no_effect_is_a_warning(files: Files) -> None:
 
     assert (
         "compozy.yaml:3:1: models is not available in this version",
-        "compozy.yaml:4:10: schedule_to_start_timeout has no effect",
+        (
+            "compozy.yaml:4:10: heartbeat_timeout has no effect:"
+            " a tool that hangs is found by its timeout"
+        ),
         "w.yaml:2:1: agents is not available in this version",
         "w.yaml:6:5: final has no effect on a task that something follows",
         "w.yaml:7:28: on_success.with has no effect; write it on the task that follows",

@@ -69,7 +69,7 @@ def test_a_workflow_without_a_mistake_loads(files: Files) -> None:
             [
                 (
                     "3:13: type 'loop' is not known; it is one of basic, router, parallel, collection,"
-                    " composite, aggregate"
+                    " composite, aggregate, wait, signal, memory"
                 )
             ],
         ),
@@ -77,7 +77,7 @@ def test_a_workflow_without_a_mistake_loads(files: Files) -> None:
         (f"id: a, tol: greet, {GREET}", ["3:13: unknown key 'tol'; did you mean 'tool'?"]),
         (
             f"id: a, condition: 'true', {GREET}",
-            ["3:13: condition cannot stand here; it belongs to tasks of type router"],
+            ["3:13: condition cannot stand here; it belongs to tasks of type router or wait"],
         ),
         (
             f"id: a, strategy: race, {GREET}",
@@ -178,13 +178,6 @@ def test_a_workflow_without_a_mistake_loads(files: Files) -> None:
             ],
         ),
         # what comes later
-        (
-            (
-                f"id: a, {GREET}, on_success: {{next: b}}\nid: b, type: wait, wait_for: x,"
-                f" on_timeout: c\nid: c, {GREET}"
-            ),
-            ["4:13: task type wait is not available in this version"],
-        ),
         (
             "id: a, agent: writer, prompt: hello",
             [
