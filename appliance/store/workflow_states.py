@@ -31,8 +31,12 @@ class WorkflowStates:
         return self._tx.one("get_workflow_state", workflow_exec_id=exec_id)
 
     def with_idempotency_key(self, key: str) -> Row | None:
-        """Return id, workflow and input of the run that was started under *key*, or None."""
+        """Return id, workflow, input and age of the run that was started under *key*, or None."""
         return self._tx.one("find_idempotency_key", idempotency_key=key)
+
+    def release_idempotency_key(self, key: str, *, before: int) -> bool:
+        """Let *key* be used again if its run began by *before*. Tell whether that was so."""
+        return self._tx.run("release_idempotency_key", idempotency_key=key, before=before) == 1
 
     def page(self, *, workflow_id: str | None, status: str, before: str, limit: int) -> list[Row]:
         """Return runs without payload, newest first, with ids less than *before*."""

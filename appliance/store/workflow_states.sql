@@ -49,8 +49,13 @@ SELECT * FROM workflow_states WHERE workflow_exec_id = :workflow_exec_id;
 
 -- name: find_idempotency_key
 -- The run that a repeated start request already began.
-SELECT workflow_exec_id, workflow_id, input FROM workflow_states
+SELECT workflow_exec_id, workflow_id, input, created_at FROM workflow_states
 WHERE idempotency_key = :idempotency_key;
+
+-- name: release_idempotency_key
+-- Lets a key be used for another run, unless the run that holds it began after `before`.
+UPDATE workflow_states SET idempotency_key = NULL
+WHERE idempotency_key = :idempotency_key AND created_at <= :before;
 
 -- name: list_workflow_states
 -- Runs, newest first, a page at a time: `before` is the id where the last page ended.
