@@ -86,6 +86,12 @@ class VersionConflict(ApplianceError):
     status, exit_code, code = 409, 75, "version_conflict"
 
 
+class PreconditionFailed(ApplianceError):
+    """It is not in the state that `If-Match` or `If-None-Match` asks for; read it again."""
+
+    status, exit_code, code = 412, 75, "precondition_failed"
+
+
 class TooLarge(ApplianceError):
     """The request body is too large."""
 
