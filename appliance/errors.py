@@ -104,6 +104,12 @@ class TooManyRequests(ApplianceError):
     status, exit_code, code = 429, 75, "too_many_requests"
 
 
+class RateLimited(TooManyRequests):
+    """More requests were made in a short time than are allowed; `Retry-After` says when to go on."""
+
+    code = "rate_limit_exceeded"
+
+
 class DeadlineExceeded(ApplianceError):
     """It took too long."""
 

@@ -12,7 +12,17 @@ from appliance.config import DatabaseSettings
 from appliance.store.database import Database
 from tests.postgres_server import PostgresServer
 
-_PRODUCT = ("COMPOZY_", "SERVER_", "DATABASE_", "DB_", "RUNTIME_", "TOOL_", "PG")
+_PRODUCT = (
+    "COMPOZY_",
+    "SERVER_",
+    "DATABASE_",
+    "DB_",
+    "RUNTIME_",
+    "TOOL_",
+    "RATELIMIT_",
+    "STREAM_",
+    "PG",
+)
 _TEMPLATE = "migrated"
 
 for _name in [name for name in os.environ if name.startswith(_PRODUCT)]:

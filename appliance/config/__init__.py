@@ -7,18 +7,22 @@ from appliance.config.loading import Loaded, load
 from appliance.config.settings import (
     CliSettings,
     DatabaseSettings,
+    RateLimitSettings,
     RuntimeSettings,
     ServerSettings,
     Settings,
+    StreamSettings,
 )
 
 __all__ = [
     "CliSettings",
     "DatabaseSettings",
     "Loaded",
+    "RateLimitSettings",
     "RuntimeSettings",
     "ServerSettings",
     "Settings",
+    "StreamSettings",
     "check_knowledge",
     "load",
 ]

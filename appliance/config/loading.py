@@ -11,9 +11,11 @@ import msgspec
 from appliance.config import database, registry, sources
 from appliance.config.settings import (
     CliSettings,
+    RateLimitSettings,
     RuntimeSettings,
     ServerSettings,
     Settings,
+    StreamSettings,
     WebhookSettings,
 )
 from appliance.config.sources import FileSettings, Given, Origin
@@ -157,6 +159,13 @@ def _build(
             dedupe_ttl=values["webhooks.default_dedupe_ttl"],
             skew=values["webhooks.stripe_skew"],
         ),
+        ratelimit=RateLimitSettings(
+            address_limit=values["ratelimit.global_rate.limit"],
+            address_period=values["ratelimit.global_rate.period"],
+            key_limit=values["ratelimit.api_key_rate.limit"],
+            key_period=values["ratelimit.api_key_rate.period"],
+        ),
+        stream=StreamSettings(heartbeat=values["stream.heartbeat"]),
         cli=CliSettings(
             api_key=values["cli.api_key"],
             base_url=values["cli.base_url"],

@@ -34,6 +34,7 @@ _FORMATS = values.choice("auto", "table", "json", "yaml", aliases={"tui": "table
 _SSL_MODES = values.choice("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _METHODS = values.choice("post", "put", "patch")
 _PORT = values.integer(0, 65535)
+_RATE = values.integer(0, 10_000_000)
 
 # fmt: off
 SETTINGS: tuple[Setting, ...] = (
@@ -107,6 +108,16 @@ SETTINGS: tuple[Setting, ...] = (
             "How long a repeated webhook is refused where dedupe sets no ttl."),
     Setting("webhooks.stripe_skew", "5m", values.seconds, "WEBHOOKS_STRIPE_SKEW",
             "--webhook-stripe-skew", "How far the time that a webhook signs may be off."),
+    Setting("ratelimit.global_rate.limit", "6000", _RATE, "RATELIMIT_GLOBAL_LIMIT", "",
+            "Requests of one address without a valid key in a period; 0 means no limit."),
+    Setting("ratelimit.global_rate.period", "1m", values.seconds, "RATELIMIT_GLOBAL_PERIOD", "",
+            "The period that this limit is for."),
+    Setting("ratelimit.api_key_rate.limit", "6000", _RATE, "RATELIMIT_API_KEY_LIMIT", "",
+            "Requests of one API key or session in a period; 0 means no limit."),
+    Setting("ratelimit.api_key_rate.period", "1m", values.seconds, "RATELIMIT_API_KEY_PERIOD", "",
+            "The period that this limit is for."),
+    Setting("stream.heartbeat", "15s", values.seconds, "STREAM_HEARTBEAT", "",
+            "How often a stream of events that is silent says that it is there."),
     Setting("cli.cwd", "", values.text, "COMPOZY_CWD", "--cwd",
             "Directory to work in, as if called from there.", in_file=False),
     Setting("cli.env_file", "", values.text, "COMPOZY_ENV_FILE", "--env-file",
@@ -137,8 +148,7 @@ PROJECT_KEYS = frozenset({"runtime.type", "runtime.entrypoint", "runtime.permiss
 """What stands in a shared section and is part of the project, not of the configuration."""
 
 _INERT_NAMES = {
-    "": "mode temporal limits worker tasks llm memory redis cache ratelimit mcp_proxy"
-    " attachments stream",
+    "": "mode temporal limits worker tasks llm memory redis cache mcp_proxy attachments",
     "server.": "source_of_truth seed_from_repo_on_empty reconciler",
     "server.cors.": "allow_credentials max_age",
     "server.auth.": "admin_key workflow_exceptions api_key_last_used_max_concurrency"
@@ -155,11 +165,14 @@ _INERT_NAMES = {
     " bun_permissions native_tools max_concurrent_workflows",
     "knowledge.": "embedder_batch_size chunk_size chunk_overlap retrieval_top_k retrieval_min_score"
     " max_markdown_file_size_bytes vector_http_timeout",
+    "ratelimit.": "prefix max_retry",
+    "stream.": "agent task llm workflow",
     "cli.": "base_url max_retries mode color_mode page_size output_format_alias no_color debug quiet"
     " interactive config_file cwd env_file port_release_timeout port_release_poll_interval"
     " file_watch_interval dev users",
 }
-SECTIONS = frozenset(f"server database runtime knowledge webhooks cli {_INERT_NAMES['']}".split())
+_USED = "server database runtime knowledge webhooks ratelimit stream cli"
+SECTIONS = frozenset(f"{_USED} {_INERT_NAMES['']}".split())
 """Top-level keys of compozy.yaml that configure the program; `runtime` and `knowledge` are shared."""
 
 INERT = frozenset(prefix + name for prefix, names in _INERT_NAMES.items() for name in names.split())

@@ -62,6 +62,21 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that a signed time may be off."""
 
 
+class RateLimitSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests may be made in a period of so many seconds; 0 means any number."""
+
+    address_limit: int = 6000
+    address_period: float = 60.0
+    key_limit: int = 6000
+    key_period: float = 60.0
+
+
+class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts for a stream of events."""
+
+    heartbeat: float = 15.0
+
+
 class CliSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the command line finds a server and prints. An empty `base_url` means: look for one."""
 
@@ -85,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: DatabaseSettings
     runtime: RuntimeSettings = RuntimeSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    ratelimit: RateLimitSettings = RateLimitSettings()
+    stream: StreamSettings = StreamSettings()
     cli: CliSettings = CliSettings()
     knowledge_vector_dbs: tuple[dict[str, Any], ...] = ()
     """Entries of `knowledge.vector_dbs` in compozy.yaml, as written."""
