@@ -35,7 +35,7 @@ def _dumper() -> Any:
     class Dumper(yaml.CSafeDumper):
         """Quotes what our reader, which knows YAML 1.2, would not read as text."""
 
-        def ignore_aliases(self, data: Any) -> bool:
+        def ignore_aliases(self, _data: Any) -> bool:
             return True
 
         def represent_text(self, data: str) -> Any:

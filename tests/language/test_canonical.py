@@ -10,6 +10,11 @@ from hypothesis import strategies as st
 
 from appliance.language import canonical, yaml
 
+LOOKALIKES = (
+    *("no on y 1:20 0o17 0x1F 08 1e5 +1 .5 ~ null true 2024-01-01 << = {{.a}} #a".split()),  # noqa: SIM905 - words
+    *("- : ? | > % @ a: a\nb a\n a\t\nb- 1_000 ' \"".split(" ")),  # noqa: SIM905 - words
+    *("", " ", " a", "a ", "a: b", "\n a", "- x", "\x85"),
+)
 READABLE = st.characters(
     blacklist_categories=("Cs", "Cc"),
     whitelist_characters="\n\t",
@@ -32,13 +37,7 @@ VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize(
-    "text",
-    "no on y 1:20 0o17 0x1F 08 1e5 +1 .5 ~ null true 2024-01-01 <<  = {{.a}} #a - : ? | > % @".split(
-        " "
-    )
-    + ["", " a", "a ", "a: b", "a\nb", "a\n", "\n a", "a\t\nb ", "\x85", "1_000", "- x", "'", '"'],
-)
+@pytest.mark.parametrize("text", LOOKALIKES)
 def test_a_text_stays_a_text(text: str) -> None:
     """Whatever a text looks like, it does not become a number, a truth or nothing."""
     for value in (text, [text], {text or "x": text}):
