@@ -259,6 +259,15 @@ class Runtime(Model, frozen=True):
     """Bytes of address space a tool process may use; 0 = no bound."""
 
 
+class Declaration(Model, frozen=True):
+    """A definition as it was written."""
+
+    data: dict[str, Json]
+    """What it says, without `resource`."""
+    file: str = ""
+    """Where it stands; empty for one that came through the API."""
+
+
 class Project(Model, frozen=True):
     """Everything that a server runs, resolved by id."""
 
@@ -279,6 +288,8 @@ class Project(Model, frozen=True):
     schemas: dict[str, Json] = {}
     definitions: dict[str, dict[str, Json]] = {}
     """What is declared and not run yet, by kind (`agent`, `model`, `mcp`, ...) and id."""
+    declared: dict[str, dict[str, Declaration]] = {}
+    """Everything that files and the API define, by kind (`workflow`, `tool`, ...) and id."""
     source_of_truth: Literal["repo", "builder"] = "repo"
     """Who wins where a file and the API define the same: the file, or the API."""
     vector_dbs: tuple[dict[str, Json], ...] = ()
