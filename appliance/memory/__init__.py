@@ -1,0 +1,1 @@
+"""Memories: what tasks and the API write under keys and read again."""
