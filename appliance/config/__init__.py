@@ -12,6 +12,7 @@ from appliance.config.settings import (
     ServerSettings,
     Settings,
     StreamSettings,
+    WebhookSettings,
 )
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "StreamSettings",
+    "WebhookSettings",
     "check_knowledge",
     "load",
 ]

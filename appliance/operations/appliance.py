@@ -16,8 +16,10 @@ from appliance.config import Settings
 from appliance.engine.runner import Engine
 from appliance.errors import ApplianceError
 from appliance.language.model import Project
+from appliance.memory.calls import MemoryCalls
 from appliance.operations.bootstrap import bootstrap
 from appliance.operations.identity import Identity
+from appliance.operations.webhooks import Webhooks
 from appliance.store import migrations, open_database
 from appliance.store.database import Database, settle
 from appliance.store.datadir import DataDirectory, InstanceLock
@@ -56,7 +58,12 @@ class Appliance:
         self.db = db
         self.pool = pool
         self.identity = Identity(db)
-        self.engine = Engine(db, project, pool)
+        self.memories = MemoryCalls(db, project.memories)
+        self.engine = Engine(
+            db, project, pool, self.memories, max_runs=settings.runtime.max_runs
+        )
+        self.webhooks = Webhooks(db, self.engine, settings.webhooks)
+        self.webhooks.load(project)
         self._probe_again = 0.0
 
     @classmethod

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from litestar import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, InternalServerException
 
+from appliance.errors import TooLarge
 from appliance.operations.actors import Actor
 from appliance.server import payload
 
@@ -41,11 +44,21 @@ class ApiRequest(Request[Any, Any, State]):
 
     async def body(self) -> bytes:
         """Return the whole body. Raises 400 when the client left before it was complete."""
-        try:
+        with _complete():
             return await super().body()
-        except InternalServerException as left:
-            detail = "The client left before the body was complete."
-            raise HTTPException(detail, status_code=400) from left
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole body, which has at most *limit* bytes.
+
+        Raises TooLarge as soon as there are more, and 400 when the client left.
+        """
+        _require_room(self.content_length or 0, limit)
+        body = bytearray()
+        with _complete():
+            async for piece in self.stream():
+                body += piece
+                _require_room(len(body), limit)
+        return bytes(body)
 
     async def json(self) -> Any:
         """Return the value of the body.
@@ -53,10 +66,27 @@ class ApiRequest(Request[Any, Any, State]):
         Raises InvalidInput, and 415 for a body that says to be something else than JSON.
         """
         _require_json(self.headers.get("content-type"))
-        body = await self.body()
+        return await self.parse(await self.body())
+
+    async def parse(self, body: bytes) -> Any:
+        """Return the value of *body*. Raises InvalidInput."""
         if len(body) < LARGE_BODY:
             return payload.parse(body)
         return await asyncio.to_thread(payload.parse, body)
+
+
+@contextmanager
+def _complete() -> Iterator[None]:
+    try:
+        yield
+    except InternalServerException as left:
+        detail = "The client left before the body was complete."
+        raise HTTPException(detail, status_code=400) from left
+
+
+def _require_room(size: int, limit: int) -> None:
+    if size > limit:
+        raise TooLarge(f"The body has more than the {limit} bytes that are taken here.")
 
 
 def _require_json(content_type: str | None) -> None:

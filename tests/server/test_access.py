@@ -46,6 +46,9 @@ ACCESS = {
     "GET /api/v0/executions/workflows": (401, 200, 200),
     "GET /api/v0/executions/workflows/{exec_id}": (401, 404, 404),
     "POST /api/v0/executions/workflows/{exec_id}/cancel": (401, 404, 404),
+    "PATCH /api/v0/hooks/{slug}": (404, 404, 404),
+    "POST /api/v0/hooks/{slug}": (404, 404, 404),
+    "PUT /api/v0/hooks/{slug}": (404, 404, 404),
     "GET /api/v0/users": (401, 403, 200),
     "POST /api/v0/users": (401, 403, 400),
     "GET /api/v0/users/{user_id}": (401, 404, 404),
@@ -65,7 +68,7 @@ def routes(app: Litestar) -> list[str]:
 
 async def ask(client: httpx.AsyncClient, route: str) -> httpx.Response:
     method, path = route.split()
-    for name in ("key_id", "name", "exec_id", "user_id", "workflow_id"):
+    for name in ("key_id", "name", "exec_id", "user_id", "workflow_id", "slug"):
         path = path.replace(f"{{{name}}}", "nothing")
     body: Any = {} if method in {"POST", "PATCH"} else None
     return await client.request(method, path, json=body)

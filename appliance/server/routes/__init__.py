@@ -9,6 +9,7 @@ from appliance.server.routes import (
     auth,
     backups,
     executions,
+    hooks,
     keys,
     service,
     users,
@@ -20,7 +21,7 @@ API = "/api/v0"
 
 def routers() -> list[Router]:
     """Return the routes, fresh for one application."""
-    nouns = (workflows, executions, users, auth, keys, audit, backups)
+    nouns = (workflows, executions, users, auth, keys, audit, backups, hooks)
     handlers = [handler for noun in nouns for handler in noun.HANDLERS]
     return [
         Router(API, route_handlers=[*handlers, *service.API_HANDLERS]),
