@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
 from appliance import clock
 from appliance.errors import TooManyRequests
+from appliance.operations.addresses import network
 
 FREE_PER_ACCOUNT = 5
 FREE_PER_ADDRESS = 20
@@ -94,7 +94,7 @@ class Throttle:
 
     def admit(self, account: str, address: str) -> Attempt:
         """Begin an attempt. Raises TooManyRequests with `retry_after` in seconds."""
-        attempt = self._attempt(account, _place(address))
+        attempt = self._attempt(account, network(address))
         wait_s = max(backoff.wait_s(name) for backoff, name in attempt.names)
         if wait_s > 0:
             seconds = math.ceil(wait_s)
@@ -126,15 +126,3 @@ class Throttle:
         if pair in self._familiar:
             return Attempt(pair, ((self._pairs, pair),))
         return Attempt(pair, ((self._accounts, account), (self._addresses, place)))
-
-
-def _place(address: str) -> str:
-    """Return what one party controls: an IPv4 address, or the /64 network of an IPv6 address."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        mapped = parsed.ipv4_mapped
-        return str(mapped or ip_network((int(parsed), 64), strict=False))
-    return str(parsed)

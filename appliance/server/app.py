@@ -16,6 +16,8 @@ from appliance.server.authentication import authentication
 from appliance.server.docs import Description
 from appliance.server.edge import Edge
 from appliance.server.metrics import Metrics
+from appliance.server.openapi import operations
+from appliance.server.ratelimit import RateLimits
 from appliance.server.request import ApiRequest
 from appliance.server.routes import routers
 
@@ -41,8 +43,14 @@ def create_app(appliance: Appliance) -> Litestar:
         state=State({"appliance": appliance, "metrics": metrics}),
     )
     app.state.description = Description(app)
-    app.asgi_handler = Edge(app.asgi_handler, timeout=server.timeout, metrics=metrics)
+    limited = RateLimits(app.asgi_handler, appliance.settings.ratelimit, unlimited=_unlimited(app))
+    app.asgi_handler = Edge(limited, timeout=server.timeout, metrics=metrics)
     return app
+
+
+def _unlimited(app: Litestar) -> frozenset[str]:
+    found = operations(app)
+    return frozenset(one.path for one in found if one.handler.opt.get("unlimited"))
 
 
 def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -77,7 +85,22 @@ def _cors(server: ServerSettings) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(server.cors_allowed_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-        allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
-        expose_headers=["location", "link", "etag", "retry-after", "idempotency-replayed"],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "if-none-match",
+            "last-event-id",
+        ],
+        expose_headers=[
+            "location",
+            "link",
+            "etag",
+            "retry-after",
+            "idempotency-replayed",
+            "ratelimit-limit",
+            "ratelimit-remaining",
+            "ratelimit-reset",
+        ],
         max_age=86_400,
     )

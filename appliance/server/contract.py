@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from appliance.errors import ApplianceError
+
+UNLIMITED: Final = {"unlimited": True}
+"""The part of `opt` of a route whose requests are not counted: whoever watches over us must not be
+turned away."""
 
 
 def raises(*errors: type[ApplianceError]) -> dict[str, Any]:

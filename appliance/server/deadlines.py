@@ -16,12 +16,12 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from appliance import clock
+from appliance.operations.addresses import network
 from appliance.server.limits import (
     MAX_HEADER_BYTES,
     MAX_HEADER_COUNT,
     MIN_BODY_RATE,
     Limits,
-    network,
 )
 from appliance.server.refusals import Refusal
 

@@ -16,7 +16,7 @@ from appliance import clock
 from appliance.errors import InvalidInput
 from appliance.server.headers import secured
 from appliance.server.metrics import Metrics
-from appliance.server.problem import MEDIA_TYPE, Problem, describe, encode, problem
+from appliance.server.problem import Problem, describe, problem, send_problem
 
 log = structlog.get_logger(__name__)
 
@@ -110,13 +110,7 @@ class Exchange:
                 "answer.cut_short", method=self.method, instance=told.instance, why=told.code
             )
             return
-        body = encode(told)
-        fields = [
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", b"%d" % len(body)),
-        ]
-        await self.send({"type": "http.response.start", "status": told.status, "headers": fields})
-        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+        await send_problem(self.send, told)
 
 
 def extend(scope: Scope, seconds: float | None) -> None:

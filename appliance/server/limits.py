@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv6Network
 
 import msgspec
 
@@ -39,10 +38,3 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         self.connected[address] -= 1
         if self.connected[address] <= 0:
             del self.connected[address]
-
-
-def network(host: str) -> str:
-    """Return what one client can be expected to own: an IPv4 address, a /64 of IPv6."""
-    if ":" not in host:
-        return host
-    return str(IPv6Network((host.partition("%")[0], 64), strict=False))

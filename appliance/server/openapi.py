@@ -15,7 +15,14 @@ from litestar.response import Stream
 from litestar.routes import HTTPRoute
 
 from appliance import __version__
-from appliance.errors import ApplianceError, Forbidden, InvalidInput, TooLarge, Unauthorized
+from appliance.errors import (
+    ApplianceError,
+    Forbidden,
+    InvalidInput,
+    RateLimited,
+    TooLarge,
+    Unauthorized,
+)
 from appliance.server.authentication import access_of
 from appliance.server.problem import MEDIA_TYPE, Problem
 
@@ -229,6 +236,8 @@ def _errors(operation: Operation) -> Iterator[type[ApplianceError]]:
         yield InvalidInput
     if operation.handler.parsed_data_field is not None:
         yield TooLarge
+    if not operation.handler.opt.get("unlimited"):
+        yield RateLimited
 
 
 def _phrase(status: int) -> str:

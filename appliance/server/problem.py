@@ -11,9 +11,11 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Send
 
 from appliance import ids
 from appliance.errors import ApplianceError, NotFound, Overloaded, TooLarge, Unavailable
+from appliance.server.headers import Field
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -110,6 +112,18 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
 def encode(told: Problem) -> bytes:
     """Render as JSON; what JSON has no word for is rendered as text."""
     return msgspec.json.encode(told, enc_hook=str)
+
+
+async def send_problem(send: Send, told: Problem, *fields: Field) -> None:
+    """Give the whole answer, where no handler is there to do it."""
+    body = encode(told)
+    head = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        *fields,
+    ]
+    await send({"type": "http.response.start", "status": told.status, "headers": head})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _code(status: int) -> str:

@@ -11,12 +11,15 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from appliance.config import DatabaseSettings, ServerSettings, Settings
+from appliance.config import DatabaseSettings, RateLimitSettings, ServerSettings, Settings
 from appliance.language.model import Project, RetryPolicy, Runtime, Task, Tool, Workflow
 from appliance.operations.appliance import Appliance
 from appliance.server.app import create_app
 
 Client = Callable[..., httpx.AsyncClient]
+
+PLENTY = 10_000_000
+"""Requests in a minute, so that no test is refused for being fast."""
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +71,7 @@ def settings_for(
         data_dir=home / "data",
         database=database,
         server=server or ServerSettings(port=0),
+        ratelimit=RateLimitSettings(address_limit=PLENTY, key_limit=PLENTY),
     )
 
 

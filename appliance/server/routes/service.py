@@ -8,7 +8,7 @@ from appliance import __version__
 from appliance.errors import Unavailable
 from appliance.server import docs as docs_page
 from appliance.server.authentication import LOCAL, PUBLIC
-from appliance.server.contract import raises
+from appliance.server.contract import UNLIMITED, raises
 from appliance.server.envelope import Envelope
 from appliance.server.metrics import MEDIA_TYPE as METRICS_TYPE
 from appliance.server.request import ApiRequest
@@ -29,25 +29,31 @@ def describe_api() -> Envelope[ServiceView]:
     return Envelope(data=_service())
 
 
-@get(["/health", "/healthz"], opt=PUBLIC, tags=["service"], sync_to_thread=False)
+@get(["/health", "/healthz"], opt=PUBLIC | UNLIMITED, tags=["service"], sync_to_thread=False)
 def live() -> Envelope[LiveView]:
     """Say that the process answers. Nothing else is looked at."""
     return Envelope(data=LiveView(status="healthy", version=__version__))
 
 
-@get(["/ready", "/readyz"], opt=PUBLIC | raises(Unavailable), tags=["service"])
+@get(["/ready", "/readyz"], opt=PUBLIC | UNLIMITED | raises(Unavailable), tags=["service"])
 async def ready(request: ApiRequest) -> Envelope[HealthView]:
     """Say whether a write can be acknowledged. If not, `details.checks` says what is wrong."""
     return await _readiness(request)
 
 
-@get("/health", opt=PUBLIC | raises(Unavailable), tags=["service"])
+@get("/health", opt=PUBLIC | UNLIMITED | raises(Unavailable), tags=["service"])
 async def health(request: ApiRequest) -> Envelope[HealthView]:
     """Say whether a write can be acknowledged. If not, `details.checks` says what is wrong."""
     return await _readiness(request)
 
 
-@get("/metrics", opt=LOCAL, media_type=METRICS_TYPE, tags=["service"], sync_to_thread=False)
+@get(
+    "/metrics",
+    opt=LOCAL | UNLIMITED,
+    media_type=METRICS_TYPE,
+    tags=["service"],
+    sync_to_thread=False,
+)
 def metrics(request: ApiRequest) -> bytes:
     """Give figures for Prometheus. On this machine no key is needed."""
     rendered: bytes = request.app.state.metrics.render()
