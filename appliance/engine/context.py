@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from appliance.engine.run import Run, TaskState
+from appliance import clock
+from appliance.engine.run import Run, Signal, TaskState
 from appliance.language.model import Json
 
 Source = Callable[[], Json]
@@ -111,13 +112,58 @@ def of_task(task: TaskState, output: Json = None) -> View:
         }
     )
     _add_items(sources, task)
+    _add_signal(sources, task)
     return View(sources)
+
+
+def _add_signal(sources: dict[str, Source], task: TaskState) -> None:
+    """Bind the signal that the nearest wait around *task* has in hand, or that ended *task*."""
+    wait: TaskState | None = task
+    while wait is not None and wait.node.type != "wait":
+        wait = wait.parent
+    if wait is not None:
+        sources["signal"] = lambda: _signal_in_hand(wait)
+
+
+def _signal_in_hand(wait: TaskState) -> Json:
+    inbox = (wait.input or {}).get("inbox")
+    return signal_view(wait.run.signals[inbox[0] - 1]) if inbox else None
 
 
 def _input(task: TaskState) -> Json:
     """Return what `with` gave the task, or the run's input for a task that was given nothing."""
     given = task.node.with_ is not None and task.input is not None
     return task.input if given else task.run.input
+
+
+def of_signal(task: TaskState, signal: Signal, processor: TaskState | None) -> View:
+    """Return the variables for the condition of a wait that looks at *signal*."""
+    sources = dict(of_task(task)._sources)  # noqa: SLF001 - the same class, two names more
+    sources["signal"] = lambda: signal_view(signal)
+    sources["processor"] = lambda: _processor_view(processor)
+    return View(sources)
+
+
+def signal_view(signal: Signal) -> dict[str, Json]:
+    """Return what templates and conditions see of a signal."""
+    return {
+        "name": signal.name,
+        "payload": signal.payload,
+        "metadata": {
+            "signal_id": signal.id,
+            "received_at_utc": clock.to_rfc3339(signal.received_at),
+            "workflow_id": signal.run.program.id,
+            "source": signal.source,
+        },
+    }
+
+
+def _processor_view(processor: TaskState | None) -> Json:
+    """Return the output of a processor: its own fields, and all of it as `output`."""
+    if processor is None:
+        return {}
+    fields = processor.output if isinstance(processor.output, dict) else {}
+    return {**fields, "output": processor.output, "status": processor.status}
 
 
 def of_candidate(task: TaskState, item: Json, index: int) -> View:

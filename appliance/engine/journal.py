@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import NamedTuple
 
 from appliance import errors
 from appliance.engine.changes import Changes
 from appliance.engine.run import Run
 from appliance.store.database import Database, Param, Transaction
+from appliance.store.signals import Signals
 from appliance.store.task_states import TaskStates
 from appliance.store.workflow_states import WorkflowStates
 
@@ -27,6 +29,17 @@ _FOR_ALL = (errors.StorageBroken, errors.OutcomeUnknown)
 """Failures that no single change caused, and that repeating would make worse."""
 
 Rows = list[dict[str, Param]]
+
+
+class Batch(NamedTuple):
+    """Rows of one transaction, in the order they are stored."""
+
+    new_runs: Rows
+    tasks: Rows
+    new_tasks: Rows
+    new_signals: Rows
+    taken_signals: Rows
+    runs: Rows
 
 
 class Journal:
@@ -59,9 +72,9 @@ class Journal:
         """Whether *run* has changed since the changes that were stored last."""
         return run.id in self._pending
 
-    def forget(self, run: Run) -> None:
-        """Drop changes of *run* that were not stored."""
-        self._pending.pop(run.id, None)
+    def forget(self, run: Run) -> Changes | None:
+        """Drop and return changes of *run* that were not stored."""
+        return self._pending.pop(run.id, None)
 
     @property
     def idle(self) -> bool:
@@ -74,15 +87,20 @@ class Journal:
 
     def _flush(self) -> None:
         self._scheduled = False
-        batch = [one for one in self._pending.values() if one.run_changed or one.tasks]
-        self._pending = {}
+        pending, self._pending = self._pending, {}
+        batch = []
+        for changes in pending.values():
+            if changes.empty:
+                self._stored(changes)  # whatever came before it is durable by now
+            else:
+                batch.append(changes)
         if batch:
             self._write(batch)
 
     def _write(self, batch: list[Changes]) -> None:
         self._under_way += 1
         rows = _rows(batch)
-        future = self._database.write(lambda tx: _save(tx, *rows))
+        future = self._database.write(lambda tx: _save(tx, rows))
         future.add_done_callback(
             lambda done: self._loop.call_soon_threadsafe(self._written, batch, done)
         )
@@ -120,29 +138,30 @@ class Journal:
             self._schedule(RETRY_AFTER)
 
 
-def _rows(batch: list[Changes]) -> tuple[Rows, Rows, Rows, Rows]:
-    """Return new runs, new tasks, changed tasks and changed runs, in the order they are stored."""
-    new_runs: Rows = []
-    new_tasks: Rows = []
-    tasks: Rows = []
-    runs: Rows = []
+def _rows(batch: list[Changes]) -> Batch:
+    rows = Batch([], [], [], [], [], [])
     for changes in batch:
         if changes.run_changed:
-            (runs if changes.run.version else new_runs).append(changes.run.row())
+            (rows.runs if changes.run.version else rows.new_runs).append(changes.run.row())
         for task in changes.tasks.values():
-            (tasks if task.version else new_tasks).append(task.row())
-    return new_runs, new_tasks, tasks, runs
+            (rows.tasks if task.version else rows.new_tasks).append(task.row())
+        rows.new_signals.extend(signal.row() for signal in changes.new_signals)
+        rows.taken_signals.extend(signal.row() for signal in changes.taken_signals)
+    return rows
 
 
-def _save(tx: Transaction, new_runs: Rows, new_tasks: Rows, tasks: Rows, runs: Rows) -> None:
-    if new_runs:
-        WorkflowStates(tx).insert(new_runs)
-    if tasks:
-        TaskStates(tx).update(tasks)
-    if new_tasks:
-        TaskStates(tx).insert(new_tasks)
-    if runs:
-        WorkflowStates(tx).update(runs)
+def _save(tx: Transaction, rows: Batch) -> None:
+    steps: tuple[tuple[Callable[[Rows], None], Rows], ...] = (
+        (WorkflowStates(tx).insert, rows.new_runs),
+        (TaskStates(tx).update, rows.tasks),
+        (TaskStates(tx).insert, rows.new_tasks),
+        (Signals(tx).insert, rows.new_signals),
+        (Signals(tx).update, rows.taken_signals),
+        (WorkflowStates(tx).update, rows.runs),
+    )
+    for store, some in steps:
+        if some:
+            store(some)
 
 
 def _count_versions(changes: Changes) -> None:

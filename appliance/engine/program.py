@@ -15,6 +15,8 @@ from appliance.language import expressions, schemas, template
 from appliance.language.model import Json, RetryPolicy, Task, Tool, Workflow
 
 GROUPS = frozenset({"parallel", "collection", "composite"})
+CALLS = frozenset({"basic", "signal", "memory"})
+"""Types of tasks whose work is done outside of the reducer, by an executor."""
 
 
 class Node:
@@ -32,6 +34,7 @@ class Node:
         "output_schemas",
         "outputs",
         "parent",
+        "processor",
         "retry",
         "scope",
         "sequence",
@@ -40,6 +43,8 @@ class Node:
         "tool_id",
         "tool_output",
         "type",
+        "wait_for",
+        "wait_timeout",
         "with_",
     )  # fmt: skip
 
@@ -55,7 +60,7 @@ class Node:
         self.input_schemas = _compile("input", task.input, tool.input)
         self.tool_output = _compile("output", tool.output)
         self.output_schemas = _compile("output", task.output)
-        arguments = {**tool.with_, **(task.with_ or {})}
+        arguments = _arguments(task, tool)
         self.with_ = template.compile_value(arguments) if arguments else None
         self.outputs = template.compile_value(task.outputs) if task.outputs else None
         self.items = template.compile_value(task.items)
@@ -64,12 +69,16 @@ class Node:
         templated = "{{" in (task.condition or "")
         self.condition_text = template.compile_text(task.condition or "") if templated else None
         self.condition = expressions.compile_expression("" if templated else task.condition or "")
+        self.wait_for = template.compile_text(task.wait_for) if task.wait_for else None
+        self.wait_timeout = template.compile_text(task.wait_timeout) if task.wait_timeout else None
         self.scope: dict[str, Node] = {}
         """The tasks that a transition of this task may name: itself and its siblings."""
         self.children: dict[str, Node] = {}
         self.sequence: list[Node] = []
-        members = (*([task.task] if task.task else []), *task.tasks)
+        inner = (task.task, task.processor)
+        members = (*(each for each in inner if each is not None), *task.tasks)
         _link(self, [Node(member, self, tools) for member in members])
+        self.processor = self.children[task.processor.id] if task.processor else None
 
     @property
     def is_item(self) -> bool:
@@ -111,8 +120,18 @@ def _link(group: Node, members: list[Node]) -> None:
 
 def targets(task: Task) -> set[str]:
     """Return the ids of the siblings that may follow *task*."""
-    named = {task.on_success.next, task.on_error.next, *task.routes.values()}
+    named = {task.on_success.next, task.on_error.next, task.on_timeout, *task.routes.values()}
     return {name for name in named if name is not None}
+
+
+def _arguments(task: Task, tool: Tool) -> dict[str, Json]:
+    """Return what the executor of a task is given, before its templates are rendered."""
+    if task.signal is not None:
+        return {"id": task.signal.id, "payload": task.signal.payload}
+    if task.memory is not None:
+        call = task.memory
+        return {"memory_ref": call.ref, "key": call.key, "payload": call.payload, **call.options}
+    return {**tool.with_, **(task.with_ or {})}
 
 
 def conform(value: Json, checks: tuple[schemas.Schema, ...]) -> Json:

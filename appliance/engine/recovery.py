@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 
 import structlog
@@ -12,6 +12,7 @@ from appliance.engine.program import Program, compile_program
 from appliance.engine.run import Run, Surroundings, encode, load
 from appliance.errors import NotFound
 from appliance.store.database import Database, Param, Row, Transaction, settle
+from appliance.store.signals import Signals
 from appliance.store.task_states import TaskStates
 from appliance.store.workflow_states import Definitions, WorkflowStates
 
@@ -49,14 +50,22 @@ async def keep_definitions(database: Database, programs: Iterable[Program]) -> N
         await settle(database.write(lambda tx: Definitions(tx).keep(rows)))
 
 
-async def interrupted(database: Database, around: Surroundings) -> AsyncIterator[Run]:
-    """Yield every run that should go on. Runs that would take the server down are set aside."""
+async def interrupted(
+    database: Database, around: Surroundings, line_up: Callable[[str, str], None]
+) -> AsyncIterator[Run]:
+    """Yield every run that should go on. Those that have not begun are given to *line_up*.
+
+    Runs that would take the server down are set aside.
+    """
     after = ""
     while True:
         page = await settle(database.read(partial(_active, after=after), scan=True))
         for row in page:
             after = row["workflow_exec_id"]
             if row["status"] == "PAUSED":
+                continue
+            if row["status"] == "PENDING":
+                line_up(after, row["workflow_id"])
                 continue
             if row["recoveries"] >= MAX_RECOVERIES:
                 await _set_aside(database, row)
@@ -88,16 +97,16 @@ async def _set_aside(database: Database, row: Row) -> None:
 async def load_run(database: Database, exec_id: str, around: Surroundings) -> Run:
     """Return a run as it was last stored. Raises NotFound."""
 
-    def rows(tx: Transaction) -> tuple[Row, list[Row], str | None]:
+    def rows(tx: Transaction) -> tuple[Row, list[Row], list[Row], str | None]:
         state = WorkflowStates(tx).get(exec_id)
         if state is None:
             msg = f"there is no run {exec_id!r}"
             raise NotFound(msg)
         source = Definitions(tx).get(state["definition_hash"])
-        return state, TaskStates(tx).of_run(exec_id), source
+        return state, TaskStates(tx).of_run(exec_id), Signals(tx).of_run(exec_id), source
 
-    state, tasks, source = await settle(database.read(rows))
+    state, tasks, signals, source = await settle(database.read(rows))
     if source is None:
         msg = f"the definition of run {exec_id!r} is missing"
         raise NotFound(msg)
-    return load(compile_program(source.encode()), state, tasks, around)
+    return load(compile_program(source.encode()), state, tasks, signals, around)

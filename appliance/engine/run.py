@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from appliance.clock import MICROSECONDS
 from appliance.engine.program import GROUPS, Node, Program
 from appliance.engine.status import TERMINAL, Status
 from appliance.language.model import Json
@@ -20,13 +21,61 @@ class Surroundings(NamedTuple):
     env: dict[str, str]
 
 
+class Moment(NamedTuple):
+    """A change of state, as the history of a run or task keeps it. `number` counts through a run."""
+
+    number: int
+    status: Status
+    attempt: int
+    at: int
+
+
+class Signal:
+    """A message that a run received. `taken_by` is the number of the wait that took it first."""
+
+    __slots__ = ("id", "name", "number", "payload", "received_at", "run", "source", "taken_by")
+
+    def __init__(
+        self,
+        run: Run,
+        number: int,
+        *,
+        id: str,  # noqa: A002 - the field's own name
+        name: str,
+        payload: Json,
+        source: str,
+        received_at: int,
+    ) -> None:
+        self.run = run
+        self.number = number
+        self.id = id
+        self.name = name
+        self.payload = payload
+        self.source = source
+        self.received_at = received_at
+        self.taken_by: int | None = None
+
+    def row(self) -> dict[str, Param]:
+        """Return the columns of `signals`."""
+        return {
+            "workflow_exec_id": self.run.id,
+            "number": self.number,
+            "signal_id": self.id,
+            "name": self.name,
+            "payload": encode(self.payload),
+            "source": self.source,
+            "received_at": self.received_at,
+            "taken_by": self.taken_by,
+        }
+
+
 class TaskState:
     """One execution of a task. `version` is that of its row; 0 means it was never stored."""
 
     __slots__ = (
-        "attempt", "children", "created_at", "error", "input", "next_position", "node", "output",
-        "parent", "position", "retries", "run", "seq", "status", "tally", "task_id", "updated_at",
-        "version", "wake_at",
+        "attempt", "children", "created_at", "error", "held", "history", "input", "next_position",
+        "node", "output", "parent", "position", "retries", "run", "seq", "status", "tally",
+        "task_id", "updated_at", "version", "wake_at",
     )  # fmt: skip
 
     def __init__(
@@ -54,11 +103,14 @@ class TaskState:
         self.error: dict[str, Json] | None = None
         self.version = 0
         self.created_at = self.updated_at = 0
+        self.history: list[Moment] = []
         self.children: list[TaskState] = []
         self.next_position = 0
         """Group: position of the next chain to start."""
         self.tally = {"success": 0, "failed": 0}
         """Group: how the chains that have ended did."""
+        self.held: list[TaskState] = []
+        """Group: tasks that go on when there is room for another chain."""
 
     @property
     def id(self) -> str:
@@ -66,9 +118,23 @@ class TaskState:
         return f"{self.run.id}.{self.seq}"
 
     @property
+    def deadline(self) -> int | None:
+        """When the last attempt must have ended, in microseconds; None is never."""
+        total = self.node.task.total_timeout
+        if total is None:
+            return None
+        return self.created_at + round((self.node.task.sleep + total) * MICROSECONDS)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the task waits for nothing but to be let go: for room, or for `resume`."""
+        return self.status == "PENDING" and self.wake_at is None
+
+    @property
     def open_chains(self) -> int:
-        """Group: how many chains have started and not ended."""
-        return self.next_position - self.tally["success"] - self.tally["failed"]
+        """Group: how many chains are under way."""
+        ended = self.tally["success"] + self.tally["failed"]
+        return self.next_position - ended - len(self.held)
 
     def row(self) -> dict[str, Param]:
         """Return the columns of `task_states`; `version` is the one that the row must still have."""
@@ -86,6 +152,7 @@ class TaskState:
             "input": encode(self.input),
             "output": encode(self.output),
             "error": encode(self.error),
+            "history": encode(self.history),
             "version": self.version,
             "created_at": self.created_at,
             "updated_at": self.updated_at,
@@ -113,6 +180,7 @@ class Run:
         self.error: dict[str, Json] | None = None
         self.started_by: str | None = None
         self.idempotency_key: str | None = None
+        self.origin: dict[str, Json] | None = None
         self.recoveries = 0
         self.version = 0
         self.created_at = self.updated_at = now_us
@@ -121,6 +189,13 @@ class Run:
         self.top: list[TaskState] = []
         self.by_id: dict[str, TaskState] = {}
         """The latest execution of each task id, whatever its depth."""
+        self.waiting: set[int] = set()
+        """Numbers of the tasks that wait for a signal."""
+        self.signals: list[Signal] = []
+        """Every signal by number: `signals[number - 1]`."""
+        self.history: list[Moment] = []
+        self.moments = 0
+        """The number of the last change of state in all histories."""
 
     def add(self, node: Node, task_id: str, parent: TaskState | None, position: int) -> TaskState:
         """Append a task to the tree and return it."""
@@ -152,6 +227,8 @@ class Run:
             "error": encode(self.error),
             "started_by": self.started_by,
             "idempotency_key": self.idempotency_key,
+            "origin": encode(self.origin),
+            "history": encode(self.history),
             "recoveries": self.recoveries,
             "version": self.version,
             "created_at": self.created_at,
@@ -169,20 +246,36 @@ def decode(text: str | None) -> Json:
     return None if text is None else msgspec.json.decode(text)
 
 
-def load(program: Program, row: Row, task_rows: Sequence[Row], around: Surroundings) -> Run:
+def read_history(text: str) -> list[Moment]:
+    """Return the moments in a `history` column."""
+    return msgspec.json.decode(text, type=list[Moment])
+
+
+def load(
+    program: Program,
+    row: Row,
+    task_rows: Sequence[Row],
+    signal_rows: Sequence[Row],
+    around: Surroundings,
+) -> Run:
     """Build a run from its rows, equal to the one that was in memory when they were written."""
     exec_id, created_at = row["workflow_exec_id"], row["created_at"]
     run = Run(program, exec_id, decode(row["input"]), created_at, around)
     run.status = row["status"]
     run.output, run.error = decode(row["output"]), decode(row["error"])
     run.started_by, run.idempotency_key = row["started_by"], row["idempotency_key"]
+    run.origin, run.history = decode(row["origin"]), read_history(row["history"])
     run.recoveries, run.version = row["recoveries"], row["version"]
     run.updated_at = row["updated_at"]
     for task_row in task_rows:
         _load_task(run, task_row)
+    for signal_row in signal_rows:
+        _load_signal(run, signal_row)
     for task in run.tasks:
         if task.node.type in GROUPS:
-            _recount(task)
+            recount(task)
+    histories = (run.history, *(task.history for task in run.tasks))
+    run.moments = max((moments[-1].number for moments in histories if moments), default=0)
     return run
 
 
@@ -195,8 +288,24 @@ def _load_task(run: Run, row: Row) -> None:
     task.attempt, task.retries, task.wake_at = row["attempt"], row["retries"], row["wake_at"]
     task.input, task.output = decode(row["input"]), decode(row["output"])
     task.error = decode(row["error"])
-    task.version = row["version"]
+    task.version, task.history = row["version"], read_history(row["history"])
     task.created_at, task.updated_at = row["created_at"], row["updated_at"]
+    if task.status == "WAITING":
+        run.waiting.add(task.seq)
+
+
+def _load_signal(run: Run, row: Row) -> None:
+    signal = Signal(
+        run,
+        row["number"],
+        id=row["signal_id"],
+        name=row["name"],
+        payload=decode(row["payload"]),
+        source=row["source"],
+        received_at=row["received_at"],
+    )
+    signal.taken_by = row["taken_by"]
+    run.signals.append(signal)
 
 
 def _node(program: Program, parent: TaskState | None, task_id: str) -> Node:
@@ -207,13 +316,20 @@ def _node(program: Program, parent: TaskState | None, task_id: str) -> Node:
     return parent.node.children.get(task_id.rpartition("-")[0], parent.node.sequence[0])
 
 
-def _recount(group: TaskState) -> None:
+def recount(group: TaskState) -> None:
     """Derive what a group counts: the last task of each position says how its chain ended.
 
     A task and its successor are always stored together, so a terminal last task ends the chain.
     """
-    last = {child.position: child for child in group.children}
+    last = chain_ends(group)
     group.next_position = len(last)
-    for task in last.values():
+    group.tally = {"success": 0, "failed": 0}
+    for task in last:
         if task.status in TERMINAL:
             group.tally["success" if task.status == "SUCCESS" else "failed"] += 1
+    group.held = [task for task in last if task.is_held]
+
+
+def chain_ends(group: TaskState) -> list[TaskState]:
+    """Return the last task of each chain of a group, by position."""
+    return list({child.position: child for child in group.children}.values())

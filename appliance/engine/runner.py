@@ -1,100 +1,110 @@
-"""Drives runs: feeds events to the reducer, has the changes stored, then begins the work they name.
-
-Everything here happens on one event loop, so a run never sees two events at once.
-"""
+"""The engine: runs of the project's workflows, and the commands that move them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
-
-import msgspec
-import structlog
+from collections.abc import Mapping
+from typing import TypeVar
 
 from appliance import clock, ids
-from appliance.clock import MICROSECONDS
 from appliance.engine import recovery
+from appliance.engine.admission import Admission
+from appliance.engine.calls import InternalCalls
 from appliance.engine.changes import (
-    Broken,
     Cancel,
-    Changes,
+    Enqueue,
     Event,
-    Failed,
+    Pause,
+    Received,
     Recover,
-    Stable,
+    Resume,
+    Retry,
     Start,
-    Succeeded,
-    TimerFired,
 )
-from appliance.engine.journal import RETRY_AFTER, Journal
+from appliance.engine.driver import Driver, Live
+from appliance.engine.feed import Feed
 from appliance.engine.program import Program, compile_program, source_of
-from appliance.engine.reducer import advance
-from appliance.engine.run import Run, Surroundings, TaskState
-from appliance.errors import ApplianceError, Conflict, NotFound, OutcomeUnknown, Unavailable
-from appliance.language.model import Json, Project
-from appliance.store.database import Database
-from appliance.tools.pool import ToolCall, ToolFailure, ToolOutcome, ToolPool, ToolRequest
+from appliance.engine.run import Run, Surroundings
+from appliance.engine.triggers import Dispatched, Listener, listeners
+from appliance.errors import Conflict, InvalidInput, NotFound, Unavailable
+from appliance.language.model import Json, Project, Workflow
+from appliance.store.database import Database, settle
+from appliance.store.workflow_states import WorkflowStates
+from appliance.tools.calls import Executor
+from appliance.tools.coroutines import Coroutines
 
 STABLE_AFTER = 60.0
 """Seconds without a crash after which recovered runs are no longer under suspicion."""
 
-log = structlog.get_logger(__name__)
+MAX_SIGNALS = 1000
+"""Signals that one run takes; a run that ignores more than that is waiting for something else."""
 
-
-@dataclass(slots=True)
-class Live:
-    """A run that has not ended, with the work that is under way for it."""
-
-    run: Run
-    started: asyncio.Future[None]
-    ended: asyncio.Future[None]
-    calls: dict[int, ToolCall] = field(default_factory=dict)
-    timers: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
-
-    def stop(self) -> None:
-        """End all work for the run; nothing is stored."""
-        for call in self.calls.values():
-            call.kill()
-        for timer in self.timers.values():
-            timer.cancel()
-        self.calls.clear()
-        self.timers.clear()
+T = TypeVar("T")
 
 
 class Engine:
-    """Runs the workflows of a project. Methods are for the event loop that opened it."""
+    """Runs the workflows of a project. Methods are for the event loop that opened it.
 
-    def __init__(self, database: Database, project: Project, pool: ToolPool) -> None:
+    *pool* runs the project's tools and *memory* tasks of type memory. `max_runs` bounds the runs
+    that are running at once; 0 = no bound.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        project: Project,
+        pool: Executor,
+        memory: Executor,
+        *,
+        max_runs: int = 0,
+    ) -> None:
         self._database = database
-        self._pool = pool
-        self._timeout = project.runtime.timeout
-        self._around = Surroundings(project.name, project.env)
-        self.programs = {
-            name: compile_program(source_of(workflow))
-            for name, workflow in project.workflows.items()
-        }
-        self._live: dict[str, Live] = {}
-        self._take_ups: set[asyncio.Task[None]] = set()
+        internal = Coroutines(InternalCalls(self).answer)
+        executors = {"basic": pool, "memory": memory, "signal": internal, "internal": internal}
+        self._admission = Admission(max_runs, self._limit_of)
+        self._driver = Driver(self._admission, executors, self.read)
         self._closing = False
-        self.counts: Counter[str] = Counter()
-        """How many runs were STARTED, and how many ended in each state, since the server began."""
+        self._use(project)
+
+    def _use(self, project: Project) -> None:
+        self._driver.default_timeout = project.runtime.timeout
+        self._around = Surroundings(project.name, project.env)
+        self.programs = _compiled(project.workflows)
+        self.task_programs = _compiled(project.tasks)
+
+    def _limit_of(self, workflow_id: str) -> int:
+        program = self.programs.get(workflow_id)
+        return program.workflow.max_concurrent if program is not None else 0
 
     async def open(self, *, resume: bool = True) -> int:
         """Store the definitions and return how many runs that have not ended were taken up.
 
         Without *resume* that is none: they are left to another process.
         """
-        self._loop = asyncio.get_running_loop()
-        self._journal = Journal(self._database, self._stored, self._refused)
-        await recovery.keep_definitions(self._database, self.programs.values())
+        driver = self._driver
+        driver.open(self._database)
+        await self._keep_definitions()
         if resume:
-            async for run in recovery.interrupted(self._database, self._around):
-                self._adopt(run)
-                self._deliver(run, Recover(clock.now_us()))
-        if self._live:
-            self._stability = self._loop.call_later(STABLE_AFTER, self._trust)
-        return len(self._live)
+            line_up = self._admission.line_up
+            async for run in recovery.interrupted(self._database, self._around, line_up):
+                driver.adopt(run)
+                driver.deliver(run, Recover(clock.now_us()))
+        recovered = len(driver.live)
+        if recovered:
+            asyncio.get_running_loop().call_later(STABLE_AFTER, driver.trust)
+        driver.admit()
+        return recovered
+
+    async def reload(self, project: Project) -> None:
+        """Use *project* for the runs to come; those that have begun keep their definitions."""
+        self._use(project)
+        await self._keep_definitions()
+        self._driver.admit()
+
+    async def _keep_definitions(self) -> None:
+        programs = [*self.programs.values(), *self.task_programs.values()]
+        await recovery.keep_definitions(self._database, programs)
 
     async def close(self, grace_s: float = 0.0) -> None:
         """Begin nothing new, wait up to *grace_s* for what is under way, then stop.
@@ -102,217 +112,225 @@ class Engine:
         What did not finish is taken up by the next server.
         """
         self._closing = True
-        self._trust()  # an orderly stop is no sign against the runs that it cuts off
-        deadline = clock.monotonic() + grace_s
-        # Polled, for this happens once: the loop ends with the last commit or at the deadline.
-        while self._busy() and clock.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        for live in self._live.values():
-            live.stop()
+        self._driver.trust()  # an orderly stop is no sign against the runs that it cuts off
+        await self._driver.close(grace_s)
 
-    def _busy(self) -> bool:
-        return not self._journal.idle or any(live.calls for live in self._live.values())
+    @property
+    def feed(self) -> Feed:
+        """What happens in all runs, live."""
+        return self._driver.feed
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many runs were STARTED, and how many ended in each state, since the server began."""
+        return self._driver.counts
 
     @property
     def active(self) -> int:
-        """How many runs have not ended."""
-        return len(self._live)
+        """How many runs are in memory."""
+        return len(self._driver.live)
+
+    @property
+    def in_line(self) -> int:
+        """How many runs wait until there is room for them."""
+        return self._admission.waiting
 
     @property
     def calls(self) -> int:
-        """How many tool calls are under way or waiting for a process."""
-        return sum(len(live.calls) for live in self._live.values())
+        """How many calls are under way or waiting for a process."""
+        return sum(len(live.calls) for live in self._driver.live.values())
 
     def program(self, workflow_id: str) -> Program:
         """Return the program of a workflow of the project. Raises NotFound."""
-        try:
-            return self.programs[workflow_id]
-        except KeyError:
-            known = ", ".join(sorted(self.programs))
-            msg = f"there is no workflow {workflow_id!r}; this project has: {known}"
-            raise NotFound(msg) from None
+        return _known(self.programs, workflow_id, "workflow")
+
+    def task_program(self, task_id: str) -> Program:
+        """Return the program of a task that the project offers by itself. Raises NotFound."""
+        return _known(self.task_programs, task_id, "task")
+
+    # -- commands ---------------------------------------------------------------------------------
 
     async def start(
         self,
         program: Program,
         run_input: Json,
         *,
+        task_id: str | None = None,
         started_by: str | None = None,
         idempotency_key: str | None = None,
+        origin: dict[str, Json] | None = None,
+        nested: bool = False,
     ) -> str:
         """Begin a run and return its id once that is durable. *run_input* is valid already.
 
-        Raises Conflict when the idempotency key is taken, and the errors of `Database.write`.
+        It begins with the task *task_id*, else with the first. Where there is no room it waits in
+        line, unless it is *nested*: another run waits for it, and holds the room that it would need.
+
+        Raises NotFound for an unknown task, Conflict when the idempotency key is taken, and the
+        errors of `Database.write`.
         """
         if self._closing:
             msg = "the server is stopping; try again when it is back"
             raise Unavailable(msg)
         run = Run(program, ids.new_id(), run_input, clock.now_us(), self._around)
         run.started_by, run.idempotency_key = started_by, idempotency_key
-        live = self._adopt(run)
-        self._deliver(run, Start(run.created_at))
-        await live.started
+        run.origin = dict(origin or {"type": "api"})
+        if task_id is not None:
+            _known(program.nodes, task_id, "task")
+            run.origin["task_id"] = task_id
+        begins = nested or self._admission.admits(program.id)
+        self._driver.adopt(run)
+        if begins:
+            self._admission.enter(run.id, program.id)
+        self._driver.deliver(run, (Start if begins else Enqueue)(run.created_at))
+        await self._driver.durable(run)
         return run.id
 
     async def wait(self, exec_id: str, timeout_s: float) -> bool:
-        """Wait until a run has ended, at most *timeout_s*. Return whether it has."""
-        live = self._live.get(exec_id)
-        if live is None:
+        """Wait until a run has ended, at most *timeout_s*. Return whether it has.
+
+        A run that is not known counts as one that has ended.
+        """
+        with self._driver.watch(exec_id) as watcher:
+            if exec_id not in self._driver.live and await self._has_ended(exec_id):
+                return True
+            done, _ = await asyncio.wait([watcher], timeout=timeout_s)
+            return bool(done)
+
+    async def _has_ended(self, exec_id: str) -> bool:
+        try:
+            return (await self.read(exec_id)).ended
+        except NotFound:
             return True
-        done, _ = await asyncio.wait([live.ended], timeout=timeout_s)
-        return bool(done)
+
+    async def signal(
+        self, exec_id: str, name: str, payload: Json, *, signal_id: str, source: str
+    ) -> bool:
+        """Give a run a signal. Return, once it is durable, whether a task took it at once.
+
+        The same *signal_id* again changes nothing. Raises NotFound, or Conflict when the run has
+        ended or has had too many signals.
+        """
+        live = await self._open_run(exec_id)
+        run = live.run
+        if len(run.signals) >= MAX_SIGNALS:
+            msg = f"run {exec_id} has received {MAX_SIGNALS} signals and takes no more"
+            raise Conflict(msg)
+        await self._command(live, Received(clock.now_us(), signal_id, name, payload, source))
+        return any(known.id == signal_id and known.taken_by for known in run.signals)
+
+    async def pause(self, exec_id: str) -> None:
+        """Let a run begin nothing new. What is under way ends. Raises NotFound, Conflict."""
+        await self._command(await self._open_run(exec_id), Pause(clock.now_us()))
+
+    async def resume(self, exec_id: str) -> None:
+        """Let a paused run go on. Raises NotFound, or Conflict when it is not paused."""
+        live = await self._open_run(exec_id)
+        if live.run.status != "PAUSED":
+            msg = f"run {exec_id} is not paused ({live.run.status})"
+            raise Conflict(msg)
+        await self._command(live, Resume(clock.now_us()))
+
+    async def retry(self, exec_id: str) -> None:
+        """Let a run that failed or was canceled go on from the task that did not succeed.
+
+        Raises NotFound, or Conflict when the run goes on or has succeeded.
+        """
+        live = self._driver.live.get(exec_id)
+        run = live.run if live is not None else await self.read(exec_id)
+        if not run.ended or run.status == "SUCCESS":
+            msg = f"run {exec_id} did not fail ({run.status}); only a run that did can be retried"
+            raise Conflict(msg)
+        await self._command(live or self._driver.adopt(run), Retry(clock.now_us()))
 
     async def cancel(self, exec_id: str) -> None:
         """Stop a run and everything it is doing. Return once that is durable.
 
         Raises NotFound, or Conflict when the run has ended already.
         """
-        live = self._live.get(exec_id)
-        if live is None:
-            run = await recovery.load_run(self._database, exec_id, self._around)
-            if run.ended:
-                msg = f"run {exec_id} has ended already ({run.status})"
-                raise Conflict(msg)
-            live = self._adopt(run)
-        self._deliver(live.run, Cancel(clock.now_us()))
-        await asyncio.shield(live.ended)
+        await self._command(await self._open_run(exec_id), Cancel(clock.now_us()))
 
-    # -- events in, work out ----------------------------------------------------------------------
+    async def _open_run(self, exec_id: str) -> Live:
+        """Return a run that has not ended, from memory or as it is stored."""
+        live = self._driver.live.get(exec_id)
+        run = live.run if live is not None else await self.read(exec_id)
+        if run.ended:
+            msg = f"run {exec_id} has ended already ({run.status})"
+            raise Conflict(msg)
+        return self._driver.live.get(exec_id) or self._take_in(run)
 
-    def _adopt(self, run: Run) -> Live:
-        live = Live(run, self._loop.create_future(), self._loop.create_future())
-        self._live[run.id] = live
+    def _take_in(self, run: Run) -> Live:
+        """Hold a run that was stored. One that was paused when it was stored has no work under way."""
+        live = self._driver.adopt(run)
+        if run.status == "PAUSED":
+            self._driver.deliver(run, Recover(clock.now_us()))
         return live
 
-    def _deliver(self, run: Run, event: Event) -> None:
-        changes = self._journal.changes(run)
+    async def read(self, exec_id: str) -> Run:
+        """Return a run as it was last stored. Raises NotFound."""
+        return await recovery.load_run(self._database, exec_id, self._around)
+
+    async def _command(self, live: Live, event: Event) -> None:
+        self._driver.deliver(live.run, event)
+        await self._driver.durable(live.run)
+
+    async def dispatch(
+        self,
+        name: str,
+        payload: Json,
+        *,
+        key: str,
+        origin: dict[str, Json],
+        started_by: str | None = None,
+    ) -> list[Dispatched]:
+        """Start every workflow that an event *name* starts, each once for the same *key*.
+
+        A workflow that the payload does not fit is not started; its entry says why. Raises the
+        errors of `Database.write`: what was started until then stays so, and is not repeated.
+        """
+        return [
+            await self._dispatch_to(listener, payload, key, origin, started_by)
+            for listener in listeners(self.programs, name)
+        ]
+
+    async def _dispatch_to(
+        self,
+        listener: Listener,
+        payload: Json,
+        key: str,
+        origin: dict[str, Json],
+        started_by: str | None,
+    ) -> Dispatched:
+        program = listener.program
+        key = f"{key}:{program.id}"
         try:
-            advance(run, event, changes)
-        except Exception as error:
-            # A defect in the engine must end this run alone, and not leave it half changed.
-            log.exception("run.broken", exec_id=run.id)
-            self._give_up(run, error, Broken(event.now_us, f"{type(error).__name__}: {error}"))
+            accepted = program.accept(listener.check(payload))
+        except InvalidInput as error:
+            return Dispatched(program.id, None, error.message)
+        try:
+            exec_id = await self.start(
+                program, accepted, started_by=started_by, idempotency_key=key, origin=origin
+            )
+        except Conflict:
+            return Dispatched(program.id, await self.started_under(key), None)
+        return Dispatched(program.id, exec_id, None)
 
-    def _stored(self, changes: Changes) -> None:
-        run = changes.run
-        live = self._live.get(run.id)
-        if live is None or live.run is not run:
-            return
-        for task in changes.kills:
-            call = live.calls.pop(task.seq, None)
-            if call is not None:
-                call.kill()
-        if not self._closing:
-            self._begin_work(live, changes)
-        if not live.started.done():
-            live.started.set_result(None)
-            self.counts["STARTED"] += run.version == 1
-        if run.ended and not self._journal.holds(run):
-            self._retire(live)
-
-    def _begin_work(self, live: Live, changes: Changes) -> None:
-        for task in changes.calls:
-            if task.status == "RUNNING":
-                self._call(live, task)
-        for task in changes.timers:
-            if task.wake_at is not None:
-                self._set_timer(live, task, task.wake_at)
-
-    def _retire(self, live: Live) -> None:
-        del self._live[live.run.id]
-        live.stop()
-        self.counts[live.run.status] += 1
-        if not live.ended.done():
-            live.ended.set_result(None)
-
-    def _refused(self, changes: Changes, error: BaseException) -> None:
-        log.error("run.refused", exec_id=changes.run.id, error=str(error))
-        self._give_up(changes.run, error, Recover(clock.now_us()))
-
-    def _give_up(self, run: Run, error: BaseException, then: Event) -> None:
-        """Drop a run from memory and take it up again as it was last stored, with *then*."""
-        self._journal.forget(run)
-        live = self._live.pop(run.id, None)
-        if live is None:
-            return
-        live.stop()
-        for waiter in (live.started, live.ended):
-            if not waiter.done():
-                waiter.set_exception(error)
-                waiter.exception()
-        if run.version or isinstance(error, OutcomeUnknown):
-            self._take_ups.add(task := self._loop.create_task(self._take_up(run.id, then)))
-            task.add_done_callback(self._take_ups.discard)
-
-    async def _take_up(self, exec_id: str, event: Event) -> None:
-        run = await self._load(exec_id)
-        if run is not None and not run.ended and exec_id not in self._live:
-            self._adopt(run)
-            self._deliver(run, event)
-
-    async def _load(self, exec_id: str) -> Run | None:
-        """Return a run as it was stored, when the database is back; None when it never was."""
-        while not self._closing:
-            try:
-                return await recovery.load_run(self._database, exec_id, self._around)
-            except Unavailable:
-                await asyncio.sleep(RETRY_AFTER)
-            except ApplianceError as error:
-                log.warning("run.not_taken_up", exec_id=exec_id, error=error.message)
-                break
-        return None
-
-    def _trust(self) -> None:
-        for live in list(self._live.values()):
-            if live.run.recoveries:
-                self._deliver(live.run, Stable(clock.now_us()))
-
-    # -- tools ------------------------------------------------------------------------------------
-
-    def _call(self, live: Live, task: TaskState) -> None:
-        run, attempt = live.run, task.attempt
-        request = ToolRequest(
-            tool=task.node.tool_id,
-            arguments=msgspec.json.encode(task.input),
-            context={
-                "workflow_exec_id": run.id,
-                "workflow_id": run.program.id,
-                "task_exec_id": task.id,
-                "task_id": task.task_id,
-                "attempt": attempt,
-            },
-            timeout=task.node.timeout or self._timeout,
-            env={**run.env, **task.node.env},
+    async def started_under(self, key: str) -> str | None:
+        """Return the run that was started under an idempotency key, or None."""
+        row = await settle(
+            self._database.read(lambda tx: WorkflowStates(tx).with_idempotency_key(key))
         )
-        live.calls[task.seq] = self._pool.submit(
-            request, lambda outcome: self._called(live, task.seq, attempt, outcome)
-        )
-
-    def _called(self, live: Live, seq: int, attempt: int, outcome: ToolOutcome) -> None:
-        live.calls.pop(seq, None)
-        self._deliver(live.run, _event_of(outcome, seq, attempt))
-
-    # -- timers -----------------------------------------------------------------------------------
-
-    def _set_timer(self, live: Live, task: TaskState, wake_at: int) -> None:
-        """Wake *task* later. A wall clock that jumped back must not stretch its time."""
-        asked = wake_at - task.updated_at
-        left = min(max(wake_at - clock.now_us(), 0), asked)
-        earlier = live.timers.pop(task.seq, None)
-        if earlier is not None:
-            earlier.cancel()
-        live.timers[task.seq] = self._loop.call_later(
-            left / MICROSECONDS, self._wake, live, task.seq, task.attempt
-        )
-
-    def _wake(self, live: Live, seq: int, attempt: int) -> None:
-        live.timers.pop(seq, None)
-        self._deliver(live.run, TimerFired(clock.now_us(), seq, attempt))
+        return None if row is None else str(row["workflow_exec_id"])
 
 
-def _event_of(outcome: ToolOutcome, seq: int, attempt: int) -> Succeeded | Failed:
-    now_us = clock.now_us()
-    if not isinstance(outcome, ToolFailure):
-        return Succeeded(now_us, seq, attempt, msgspec.json.decode(outcome.output))
-    error = {"code": outcome.code, "message": outcome.message, "details": outcome.details}
-    return Failed(now_us, seq, attempt, error, outcome.retryable)
+def _compiled(workflows: Mapping[str, Workflow]) -> dict[str, Program]:
+    return {name: compile_program(source_of(workflow)) for name, workflow in workflows.items()}
+
+
+def _known(found: Mapping[str, T], name: str, noun: str) -> T:
+    try:
+        return found[name]
+    except KeyError:
+        known = ", ".join(sorted(found)) or "none"
+        msg = f"there is no {noun} {name!r}; there is: {known}"
+        raise NotFound(msg) from None

@@ -17,6 +17,7 @@ from appliance.engine.runner import Engine
 from appliance.errors import ApplianceError
 from appliance.language.model import Project
 from appliance.memory.calls import MemoryCalls
+from appliance.memory.calls import MemoryCalls
 from appliance.operations.bootstrap import bootstrap
 from appliance.operations.identity import Identity
 from appliance.operations.webhooks import Webhooks
@@ -58,6 +59,7 @@ class Appliance:
         self.db = db
         self.pool = pool
         self.identity = Identity(db)
+        self.memories = MemoryCalls(db, project.memories)
         self.memories = MemoryCalls(db, project.memories)
         self.engine = Engine(
             db, project, pool, self.memories, max_runs=settings.runtime.max_runs

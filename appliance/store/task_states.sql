@@ -2,7 +2,7 @@
 -- Begins tasks. One statement takes all rows: the writer asks for the interpreter once.
 INSERT INTO task_states (
     workflow_exec_id, seq, task_id, execution_type, status, parent_seq, position, attempt,
-    retries, wake_at, input, output, error, created_at, updated_at, version
+    retries, wake_at, input, output, error, history, created_at, updated_at, version
 )
 SELECT
     fresh.value ->> 'workflow_exec_id',
@@ -18,6 +18,7 @@ SELECT
     fresh.value ->> 'input',
     fresh.value ->> 'output',
     fresh.value ->> 'error',
+    fresh.value ->> 'history',
     CAST(fresh.value ->> 'created_at' AS bigint),
     CAST(fresh.value ->> 'updated_at' AS bigint),
     1
@@ -33,6 +34,7 @@ SET status = fresh.value ->> 'status',
     input = fresh.value ->> 'input',
     output = fresh.value ->> 'output',
     error = fresh.value ->> 'error',
+    history = fresh.value ->> 'history',
     updated_at = CAST(fresh.value ->> 'updated_at' AS bigint),
     version = task_states.version + 1
 FROM json_each(:rows) AS fresh

@@ -12,7 +12,7 @@ SELECT source FROM definitions WHERE hash = :hash;
 -- Begins runs.
 INSERT INTO workflow_states (
     workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
-    idempotency_key, recoveries, created_at, updated_at, version
+    idempotency_key, origin, history, recoveries, created_at, updated_at, version
 )
 SELECT
     fresh.value ->> 'workflow_exec_id',
@@ -24,6 +24,8 @@ SELECT
     fresh.value ->> 'error',
     fresh.value ->> 'started_by',
     fresh.value ->> 'idempotency_key',
+    fresh.value ->> 'origin',
+    fresh.value ->> 'history',
     CAST(fresh.value ->> 'recoveries' AS bigint),
     CAST(fresh.value ->> 'created_at' AS bigint),
     CAST(fresh.value ->> 'updated_at' AS bigint),
@@ -36,6 +38,7 @@ UPDATE workflow_states
 SET status = fresh.value ->> 'status',
     output = fresh.value ->> 'output',
     error = fresh.value ->> 'error',
+    history = fresh.value ->> 'history',
     recoveries = CAST(fresh.value ->> 'recoveries' AS bigint),
     updated_at = CAST(fresh.value ->> 'updated_at' AS bigint),
     version = workflow_states.version + 1

@@ -64,6 +64,7 @@ class Simulation:
         self.most_calls = 0
         self.task_rows: dict[int, dict[str, Any]] = {}
         self.run_row: dict[str, Any] = {}
+        self.signal_rows: dict[int, dict[str, Any]] = {}
 
     def start(self) -> Simulation:
         """Begin the run."""
@@ -128,7 +129,8 @@ class Simulation:
     def reload(self) -> Run:
         """Return the run as its rows describe it."""
         rows: list[Any] = [self.task_rows[seq] for seq in sorted(self.task_rows)]
-        return load(self.program, self.run_row, rows, AROUND)
+        signals: list[Any] = [self.signal_rows[number] for number in sorted(self.signal_rows)]
+        return load(self.program, self.run_row, rows, signals, AROUND)
 
     def task(self, task_id: str) -> TaskState:
         """Return the latest execution of a task."""
@@ -154,6 +156,8 @@ class Simulation:
         for task in changes.tasks.values():
             self.task_rows[task.seq] = {**task.row(), "version": task.version + 1}
             task.version += 1
+        for signal in (*changes.new_signals, *changes.taken_signals):
+            self.signal_rows[signal.number] = signal.row()
 
 
 def shape(run: Run) -> dict[str, Any]:
@@ -164,10 +168,15 @@ def shape(run: Run) -> dict[str, Any]:
             {**task.row(), "group": _group(task) if task.node.type in GROUPS else None}
             for task in run.tasks
         ],
+        "waiting": run.waiting,
+        "signals": [signal.row() for signal in run.signals],
+        "moments": (run.moments, run.history),
         "by_id": {name: task.seq for name, task in run.by_id.items()},
     }
 
 
 def _group(task: TaskState) -> Any:
     """What a group counts; of one that has ended, canceled children may have left it behind."""
-    return None if task.status in TERMINAL else (task.next_position, dict(task.tally))
+    if task.status in TERMINAL:
+        return None
+    return task.next_position, dict(task.tally), [held.seq for held in task.held]

@@ -61,7 +61,7 @@ def drive(db: Database, work: Callable[[Engine, FaultyDatabase], Any]) -> None:
         faulty = FaultyDatabase(db)
         pool = ToolPool(ToolRuntime(entrypoint=PROJECT / "tools.py"))
         await pool.open()
-        engine = Engine(faulty, load_project(PROJECT, {}), pool)  # type: ignore[arg-type]
+        engine = Engine(faulty, load_project(PROJECT, {}), pool, pool)  # type: ignore[arg-type]
         await engine.open()
         try:
             await asyncio.wait_for(work(engine, faulty), 30)
@@ -167,7 +167,7 @@ def visit(db: Database, work: Callable[[Engine], Any], *, orderly: bool) -> None
     async def main() -> None:
         pool = ToolPool(ToolRuntime(entrypoint=PROJECT / "tools.py"))
         await pool.open()
-        engine = Engine(db, load_project(PROJECT, {}), pool)
+        engine = Engine(db, load_project(PROJECT, {}), pool, pool)
         await engine.open()
         await work(engine)
         if orderly:
