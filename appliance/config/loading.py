@@ -10,7 +10,9 @@ import msgspec
 
 from appliance.config import database, registry, sources
 from appliance.config.settings import (
+    CallSettings,
     CliSettings,
+    NativeToolSettings,
     RateLimitSettings,
     RuntimeSettings,
     ServerSettings,
@@ -69,7 +71,11 @@ def load(
     place = cwd if project is None else Path(cwd, project)
     if place.name == PROJECT_FILE:
         place = place.parent
-    dotenv = _env_files(given_flags, environ, cwd, place if place.is_dir() else place.parent)
+    home = place if place.is_dir() else place.parent
+    env_files = _env_files(given_flags, environ, cwd, home)
+    dotenv: dict[str, str] = {}
+    for each in env_files:
+        dotenv.update(sources.read_env_file(each))
     variables = {**dotenv, **environ}
     file = place / PROJECT_FILE
     from_file = sources.read_config_file(file, variables) if file.is_file() else FileSettings()
@@ -81,6 +87,10 @@ def load(
     }
     values = {setting.path: _read(setting, given) for setting in registry.SETTINGS}
     settings, warnings = _build(values, given, cwd, from_file)
+    secret = dict.fromkeys((*env_files, home / ".env", cwd / ".env"))
+    settings = msgspec.structs.replace(
+        settings, env_files=tuple(each.absolute() for each in secret)
+    )
     return Loaded(
         settings=settings,
         origins={p: given[p].origin if p in given else "default" for p in values},
@@ -110,17 +120,14 @@ def _directory(flags: Mapping[str, Given], environ: Mapping[str, str], cwd: Path
 
 def _env_files(
     flags: Mapping[str, Given], environ: Mapping[str, str], cwd: Path, directory: Path
-) -> dict[str, str]:
-    """Read the named file, or `.env` of the project and, stronger, of the working directory."""
+) -> tuple[Path, ...]:
+    """Return the named file, or `.env` of the project and, stronger, of the working directory."""
     flag = flags.get("cli.env_file")
     named = flag.text if flag else environ.get("COMPOZY_ENV_FILE", "")
     if named:
-        return sources.read_env_file(Path(cwd, named))
-    variables: dict[str, str] = {}
-    for path in dict.fromkeys((directory / ".env", cwd / ".env")):
-        if path.is_file():
-            variables.update(sources.read_env_file(path))
-    return variables
+        return (Path(cwd, named),)
+    found = dict.fromkeys((directory / ".env", cwd / ".env"))
+    return tuple(path for path in found if path.is_file())
 
 
 def _read(setting: registry.Setting, given: Mapping[str, Given]) -> Any:
@@ -149,9 +156,11 @@ def _build(
         server=_server(values),
         database=chosen,
         runtime=RuntimeSettings(
+            max_runs=values["worker.max_concurrent_workflow_execution_size"],
             tool_execution_timeout=values["runtime.tool_execution_timeout"],
             max_tool_processes=values["runtime.max_tool_processes"],
             tool_memory_limit=values["runtime.tool_memory_limit"],
+            native_tools=_native_tools(values, cwd),
         ),
         webhooks=WebhookSettings(
             method=values["webhooks.default_method"].upper(),
@@ -196,6 +205,37 @@ def _server(values: Mapping[str, Any]) -> ServerSettings:
         max_body=values["server.max_body"],
         cors_enabled=values["server.cors_enabled"],
         cors_allowed_origins=values["server.cors.allowed_origins"],
+    )
+
+
+def _native_tools(values: Mapping[str, Any], cwd: Path) -> NativeToolSettings:
+    own = "runtime.native_tools"
+    root = values[f"{own}.root_dir"]
+    return NativeToolSettings(
+        enabled=values[f"{own}.enabled"],
+        root_dir=absolute(root, cwd) if root else None,
+        additional_roots=tuple(absolute(each, cwd) for each in values[f"{own}.additional_roots"]),
+        commands=values[f"{own}.exec.allowlist"],
+        exec_timeout=values[f"{own}.exec.timeout"],
+        max_stdout=values[f"{own}.exec.max_stdout_bytes"],
+        max_stderr=values[f"{own}.exec.max_stderr_bytes"],
+        fetch_timeout=values[f"{own}.fetch.timeout"],
+        max_body=values[f"{own}.fetch.max_body_bytes"],
+        max_redirects=values[f"{own}.fetch.max_redirects"],
+        methods=tuple(each.upper() for each in values[f"{own}.fetch.allowed_methods"]),
+        private_hosts=values[f"{own}.fetch.private_hosts"],
+        call_task=_calls(values, f"{own}.call_task"),
+        call_tasks=_calls(values, f"{own}.call_tasks"),
+        call_workflow=_calls(values, f"{own}.call_workflow"),
+        call_workflows=_calls(values, f"{own}.call_workflows"),
+    )
+
+
+def _calls(values: Mapping[str, Any], own: str) -> CallSettings:
+    return CallSettings(
+        enabled=values[f"{own}.enabled"],
+        timeout=values[f"{own}.default_timeout"],
+        max_concurrent=values.get(f"{own}.max_concurrent", 1),
     )
 
 

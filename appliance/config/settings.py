@@ -44,12 +44,44 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"DatabaseSettings({self.driver}, {self.path or 'conninfo hidden'})"
 
 
-class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What tool processes may use."""
+class CallSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A native tool that starts runs. `max_concurrent` is how many of one call go on at once."""
 
+    enabled: bool = True
+    timeout: float = 60.0
+    max_concurrent: int = 10
+
+
+class NativeToolSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the native tools, `cp__*`, may do. Without a `root_dir` it is that of the project."""
+
+    enabled: bool = True
+    root_dir: Path | None = None
+    additional_roots: tuple[Path, ...] = ()
+    commands: tuple[str, ...] = ()
+    exec_timeout: float = 30.0
+    max_stdout: int = 2 << 20
+    max_stderr: int = 1 << 10
+    fetch_timeout: float = 5.0
+    max_body: int = 2 << 20
+    max_redirects: int = 5
+    methods: tuple[str, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+    private_hosts: tuple[str, ...] = ()
+    call_task: CallSettings = CallSettings()
+    call_tasks: CallSettings = CallSettings()
+    call_workflow: CallSettings = CallSettings(timeout=300.0)
+    call_workflows: CallSettings = CallSettings(timeout=300.0)
+
+
+class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs and tools may use."""
+
+    max_runs: int = 1000
+    """Runs that are running at once; more wait in line. 0 = no bound."""
     tool_execution_timeout: float = 60.0
     max_tool_processes: int = 64
     tool_memory_limit: int = 1 << 30
+    native_tools: NativeToolSettings = NativeToolSettings()
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,3 +137,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cli: CliSettings = CliSettings()
     knowledge_vector_dbs: tuple[dict[str, Any], ...] = ()
     """Entries of `knowledge.vector_dbs` in compozy.yaml, as written."""
+    env_files: tuple[Path, ...] = ()
+    """Files of variables that were read or would have been: they may hold secrets."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.config import (
@@ -148,3 +149,44 @@ def test_loaded_is_complete(tmp_path: Path) -> None:
     loaded: Loaded = load({}, tmp_path, {})
     assert list(registry.BY_PATH) == list(loaded.origins)
     assert list(registry.BY_PATH) == [item.setting for item in loaded.shown]
+
+
+class TestNativeTools:
+    def test_paths_start_from_the_working_directory(self, tmp_path: Path) -> None:
+        """What native tools may reach is known by absolute paths; without a root it is the project."""
+        environ = {"RUNTIME_NATIVE_TOOLS_ADDITIONAL_ROOTS": "shared, /srv/files"}
+        native = load({}, tmp_path, environ).settings.runtime.native_tools
+        assert (None, (tmp_path / "shared", Path("/srv/files"))) == (
+            native.root_dir,
+            native.additional_roots,
+        )
+
+    def test_everything_dangerous_is_closed_by_default(self, tmp_path: Path) -> None:
+        """Nothing can be executed and nothing private fetched unless somebody says so."""
+        native = load({}, tmp_path, {}).settings.runtime.native_tools
+        assert (True, (), ()) == (native.enabled, native.commands, native.private_hosts)
+
+    def test_values_of_the_file_reach_the_settings(self, tmp_path: Path) -> None:
+        """Names nest as in Compozy, and each kind of value arrives as what it means."""
+        write(
+            tmp_path,
+            "runtime: {native_tools: {enabled: false, exec: {allowlist: [git, /bin/ls], timeout: 2s},"
+            " fetch: {allowed_methods: [get, head], max_body_bytes: 1KiB},"
+            " call_workflows: {enabled: false, default_timeout: 9s, max_concurrent: 3}}}\n",
+        )
+        native = load({}, tmp_path, {}).settings.runtime.native_tools
+        assert (False, ("git", "/bin/ls"), 2.0) == (
+            native.enabled,
+            native.commands,
+            native.exec_timeout,
+        )
+        assert (("GET", "HEAD"), 1024) == (native.methods, native.max_body)
+        assert (False, 9.0, 3) == msgspec.structs.astuple(native.call_workflows)
+
+    def test_files_of_variables_are_known(self, tmp_path: Path) -> None:
+        """Every file that may hold secrets is named, be it read, passed over or not there."""
+        (tmp_path / "mine").write_text("A=b\n")
+        (tmp_path / "project").mkdir()
+        loaded = load({"cli.env_file": "mine"}, tmp_path, {}, project=Path("project"))
+        names = ("mine", "project/.env", ".env")
+        assert tuple(tmp_path / name for name in names) == loaded.settings.env_files

@@ -37,13 +37,13 @@ class TestFile:
             "redis: {url: redis://x}\n"
             "server: {auth: {admin_key: abc, enabled: true}, timeouts: {http_write: 1s}}\n"
             "database: {journal_mode: WAL}\n"
-            "runtime: {type: bun, entrypoint: ./x.ts, native_tools: {exec: {timeout: 1s}}}\n",
+            "runtime: {type: bun, entrypoint: ./x.ts, native_tools: {call_agent: {enabled: true}}}\n",
         )
         assert (
             "database.journal_mode",
             "mode",
             "redis",
-            "runtime.native_tools",
+            "runtime.native_tools.call_agent",
             "server.auth.admin_key",
             "server.timeouts.http_write",
             "temporal",
