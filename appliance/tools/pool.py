@@ -129,13 +129,27 @@ class ToolPool:
         if self._nursery is not None:
             await asyncio.wait([self._nursery.settled], timeout=OPEN_PATIENCE)
 
-    async def reload(self) -> None:
+    async def reload(self, runtime: ToolRuntime | None = None) -> None:
         """Import the entrypoint anew for the calls to come; calls under way end in the old one.
 
-        Raises InvalidInput when it cannot be imported; then the old one goes on.
+        It is imported as *runtime* says, by default as before. Raises InvalidInput when it cannot
+        be imported; then the old one goes on.
         """
+        runtime = runtime or self._runtime
+        fresh = None if runtime.entrypoint is None else await self._imported(runtime)
+        self._runtime = runtime
+        former, self._nursery = self._nursery, fresh
+        if former is not None:
+            former.drain()
+        if fresh is not None:
+            self.ready(fresh)
+        else:
+            self._problem = None
+            self._attend()
+
+    async def _imported(self, runtime: ToolRuntime) -> Nursery:
         try:
-            fresh = self._start_nursery()
+            fresh = self._start_nursery(runtime)
         except OSError as error:
             msg = f"The tools were not loaded again: {error}."
             raise InvalidInput(msg) from None
@@ -143,10 +157,7 @@ class ToolPool:
         if not fresh.ready:
             msg = f"The tools were not loaded again: {fresh.reason}."
             raise InvalidInput(msg)
-        former, self._nursery = self._nursery, fresh
-        if former is not None:
-            former.drain()
-        self.ready(fresh)
+        return fresh
 
     async def close(self) -> None:
         """Kill every process and return when they are gone. Open calls get no outcome."""
@@ -259,8 +270,7 @@ class ToolPool:
 
     # -- what happens in the nursery --------------------------------------------------------------
 
-    def _start_nursery(self) -> Nursery:
-        runtime = self._runtime
+    def _start_nursery(self, runtime: ToolRuntime) -> Nursery:
         hidden = SECRETS | runtime.secrets
         inherited = {name: value for name, value in os.environ.items() if name not in hidden}
         entrypoint, environment = runtime.entrypoint, {**inherited, **runtime.env}
@@ -276,7 +286,7 @@ class ToolPool:
             self._refuse_waiting(unavailable(self._problem or "their process has just ended"))
             return
         try:
-            self._nursery = self._start_nursery()
+            self._nursery = self._start_nursery(self._runtime)
         except OSError as error:
             self._fail(f"{self._runtime.python} cannot be started: {error.strerror}")
 

@@ -133,8 +133,8 @@ def test_without_an_entrypoint_nothing_can_be_called(workshop: Workshop) -> None
     assert ("TOOL_UNAVAILABLE", False) == (failure.code, failure.retryable)
     assert "(runtime.entrypoint)" in failure.message
     assert zygotes() == []
-    with pytest.raises(InvalidInput, match=r"runtime\.entrypoint"):
-        workshop.run(workshop.pool.reload())
+    workshop.run(workshop.pool.reload())
+    assert zygotes() == []
     workshop.run(workshop.pool.close())
 
 
@@ -329,6 +329,22 @@ def test_a_reload_that_fails_changes_nothing(workshop: Workshop) -> None:
 
     assert workshop.pool.problem is None
     assert workshop.output("pid") == pid
+
+
+def test_reload_goes_by_another_runtime(workshop: Workshop) -> None:
+    """Variables, the file itself, or that there is none: new calls see what was said last."""
+    workshop.open("import os\ndef tool(): return os.environ.get('COLOUR')")
+    runtime = ToolRuntime(workshop.entrypoint, env={"COLOUR": "blue"})
+
+    workshop.run(workshop.pool.reload(runtime))
+    assert workshop.output("tool") == "blue"
+
+    workshop.run(workshop.pool.reload(ToolRuntime(None)))
+    assert "(runtime.entrypoint)" in workshop.failure("tool").message
+    assert workshop.wait_until(lambda: zygotes() == [])
+
+    workshop.run(workshop.pool.reload(runtime))
+    assert workshop.output("tool") == "blue"
 
 
 def test_reload_mends_a_pool(workshop: Workshop) -> None:
