@@ -15,10 +15,11 @@ from appliance import clock
 from appliance.config import Settings
 from appliance.engine.runner import Engine
 from appliance.errors import ApplianceError
+from appliance.language.files import CODE, Stamps, stamps
 from appliance.language.model import Project
 from appliance.memory.calls import MemoryCalls
-from appliance.memory.calls import MemoryCalls
 from appliance.operations.bootstrap import bootstrap
+from appliance.operations.definitions import Definitions, Follower, Load
 from appliance.operations.identity import Identity
 from appliance.operations.webhooks import Webhooks
 from appliance.store import migrations, open_database
@@ -39,6 +40,13 @@ class Readiness(NamedTuple):
     checks: dict[str, dict[str, bool | str]]
 
 
+class ToolSources(NamedTuple):
+    """How tools are run, and the files that they are imported from."""
+
+    runtime: ToolRuntime
+    files: Stamps
+
+
 class Appliance:
     """Holds what a server needs. Made by `open`, which also closes it."""
 
@@ -46,36 +54,49 @@ class Appliance:
         self,
         *,
         settings: Settings,
-        project: Project,
+        definitions: Definitions,
         data: DataDirectory,
         lock: InstanceLock,
         db: Database,
         pool: ToolPool,
     ) -> None:
+        project = definitions.project
         self.settings = settings
-        self.project = project
+        self.definitions = definitions
         self.data = data
         self.lock = lock
         self.db = db
         self.pool = pool
         self.identity = Identity(db)
         self.memories = MemoryCalls(db, project.memories)
-        self.memories = MemoryCalls(db, project.memories)
-        self.engine = Engine(
-            db, project, pool, self.memories, max_runs=settings.runtime.max_runs
-        )
+        self.engine = Engine(db, project, pool, self.memories, max_runs=settings.runtime.max_runs)
         self.webhooks = Webhooks(db, self.engine, settings.webhooks)
         self.webhooks.load(project)
         self._probe_again = 0.0
+        self._tools: ToolSources | None = None
+        definitions.follower = Follower(self._load_tools, self._follow)
+
+    @property
+    def project(self) -> Project:
+        """What new runs go by."""
+        return self.definitions.project
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings, project: Project, *, resume: bool = True
+        cls,
+        settings: Settings,
+        project: Project,
+        *,
+        load: Load | None = None,
+        resume: bool = True,
     ) -> AsyncIterator[Appliance]:
         """Open data directory, database, tools and engine; *resume* takes up interrupted runs.
 
-        Raises: InvalidConfiguration, Locked (73), DatabaseTooNew, Unavailable, StorageFull.
+        *load* reads *project* again, with what is stored; without it nothing can be reloaded.
+
+        Raises: InvalidConfiguration, InvalidProject (with what is stored, unless nothing is to be
+        resumed), Locked (73), DatabaseTooNew, Unavailable, StorageFull.
         """
         async with AsyncExitStack() as stack:
             data = DataDirectory(settings.data_dir)
@@ -96,21 +117,46 @@ class Appliance:
             db = open_database(settings.database)
             stack.callback(db.close)
             db.claim()
+            definitions = await Definitions.open(db, project, load, lenient=not resume)
             appliance = cls(
-                settings=settings, project=project, data=data, lock=lock, db=db, pool=pool
+                settings=settings, definitions=definitions, data=data, lock=lock, db=db, pool=pool
             )
             stack.push_async_callback(appliance.identity.close)
+            stack.callback(appliance.memories.close)
             await bootstrap(
                 db,
                 former=data.read_admin_key(),
                 keep=lambda key: data.write_secret("admin.key", key),
             )
+            appliance._tools = await tool_sources(settings, project)
             await importing
             recovered = await appliance.engine.open(resume=resume)
             stack.push_async_callback(appliance.engine.close, settings.server.shutdown_timeout)
             if recovered:
                 log.info("runs.recovered", count=recovered)
             yield appliance
+
+    async def reload(self) -> list[str]:
+        """Read the project again; return what is different now, in sentences.
+
+        Runs to come go by it, those under way keep their definitions. Where anything is wrong the
+        former project goes on. Raises: InvalidProject, InvalidInput (the tools), NotSupported.
+        """
+        return await self.definitions.reload()
+
+    async def _load_tools(self, project: Project) -> list[str]:
+        """Import the tools again where their files or variables changed. Raises InvalidInput."""
+        sources = await tool_sources(self.settings, project)
+        if sources == self._tools:
+            return []
+        await self.pool.reload(sources.runtime)
+        self._tools = sources
+        return ["the tools are loaded again"]
+
+    async def _follow(self, project: Project) -> None:
+        """Let everything that is open go by *project*."""
+        await self.engine.reload(project)
+        self.webhooks.load(project)
 
     async def _probe(self) -> None:
         """Write a row, at most once in `PROBE_EVERY` seconds: a monitor must not wear out a card."""
@@ -142,3 +188,12 @@ def tool_runtime(settings: Settings, project: Project) -> ToolRuntime:
         memory_limit=project.runtime.memory_limit,
         env=project.env,
     )
+
+
+async def tool_sources(settings: Settings, project: Project) -> ToolSources:
+    """Return how the tools of *project* are run, and their files as they are now."""
+    runtime = tool_runtime(settings, project)
+    if runtime.entrypoint is None:
+        return ToolSources(runtime, {})
+    files = await asyncio.to_thread(stamps, runtime.entrypoint.parent, CODE)
+    return ToolSources(runtime, files)

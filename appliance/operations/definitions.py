@@ -1,0 +1,188 @@
+"""Definitions: what files and the API say together, and how that changes while a server runs.
+
+A change is made alone: it is checked together with everything else, stored, and followed before it
+is acknowledged. Where anything is wrong, what was in force stays in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from appliance import clock
+from appliance.errors import InvalidProject, NotSupported
+from appliance.language.mentions import Name
+from appliance.language.model import Project
+from appliance.operations.actors import Actor
+from appliance.store.database import Database, Row, T, Transaction, settle
+from appliance.store.resources import Resources
+
+Resource = tuple[str, str, str]
+"""Kind, id and text of a definition that came through the API."""
+
+Load = Callable[[Iterable[Resource]], Project]
+"""Reads the project again: its files as they are now, and these definitions. Raises InvalidProject."""
+
+Changes = Mapping[Name, str | None]
+"""Texts to store, None to remove what is stored."""
+
+log = structlog.get_logger(__name__)
+
+
+class Follower(msgspec.Struct, frozen=True):
+    """Who goes by a new project. `prepare` may refuse it, `follow` may not."""
+
+    prepare: Callable[[Project], Awaitable[list[str]]]
+    """Returns what it did, in sentences. Raises InvalidInput."""
+    follow: Callable[[Project], Awaitable[None]]
+
+
+class Definitions:
+    """The project that is in force, and the rows that are a part of it. For one event loop."""
+
+    def __init__(self, db: Database, project: Project, load: Load | None) -> None:
+        self.project = project
+        self._db = db
+        self._load = load
+        self._rows: dict[Name, Row] = {}
+        self.follower: Follower
+        self._alone = asyncio.Lock()
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    async def open(
+        cls, db: Database, project: Project, load: Load | None, *, lenient: bool = False
+    ) -> Definitions:
+        """Read what is stored, and with it the project, that without it is *project*.
+
+        Where both together are wrong a *lenient* one goes on with the files alone, so that a
+        command can mend what is stored. Raises InvalidProject.
+        """
+        definitions = cls(db, project, load)
+        rows = await settle(db.read(lambda tx: Resources(tx).all()))
+        definitions._rows = _by_name(rows)
+        if rows and load is not None:
+            await definitions._take_stored(lenient)
+        return definitions
+
+    async def _take_stored(self, lenient: bool) -> None:
+        try:
+            self.project = await self._read({})
+        except InvalidProject as error:
+            if not lenient:
+                raise
+            log.warning("definitions.left_out", why=error.message)
+
+    def stored(self, name: Name) -> Row | None:
+        """Return what came through the API, also where a file hides it."""
+        return self._rows.get(name)
+
+    async def reload(self) -> list[str]:
+        """Read everything again and return what is different now, in sentences.
+
+        Raises InvalidProject, InvalidInput (the tools cannot be imported), NotSupported.
+        """
+        return await self._to_the_end(self._reload())
+
+    async def change(
+        self,
+        actor: Actor,
+        decide: Callable[[Project], Changes],
+        note: Callable[[Transaction], None],
+    ) -> Project:
+        """Do what *decide* says about the project in force; return the one that is then in force.
+
+        It is durable and live when this returns. *note* writes into the same transaction.
+        Raises what *decide* raises, InvalidProject, InvalidInput (the tools cannot be imported),
+        NotSupported, and the errors of `Database.write`.
+        """
+        return await self._to_the_end(self._change(actor, decide, note))
+
+    async def _reload(self) -> list[str]:
+        async with self._alone:
+            former, project = self.project, await self._read({})
+            done = await self.follower.prepare(project)
+            await self._enforce(project)
+            return [*differences(former, project), *done]
+
+    async def _change(
+        self,
+        actor: Actor,
+        decide: Callable[[Project], Changes],
+        note: Callable[[Transaction], None],
+    ) -> Project:
+        async with self._alone:
+            changes = decide(self.project)
+            if changes:
+                project = await self._read(changes)
+                await self.follower.prepare(project)
+                self._rows = await settle(
+                    self._db.write(lambda tx: self._store(tx, actor, changes, note))
+                )
+                await self._enforce(project)
+            return self.project
+
+    async def _read(self, changes: Changes) -> Project:
+        if self._load is None:
+            raise NotSupported("This project was not read from files, so nothing can be changed.")
+        texts = {**{name: row["text"] for name, row in self._rows.items()}, **changes}
+        resources = [(*name, text) for name, text in sorted(texts.items()) if text is not None]
+        return await asyncio.to_thread(self._load, resources)
+
+    def _store(
+        self,
+        tx: Transaction,
+        actor: Actor,
+        changes: Changes,
+        note: Callable[[Transaction], None],
+    ) -> dict[Name, Row]:
+        table, now = Resources(tx), clock.now_us()
+        for (kind, name), text in changes.items():
+            row = self._rows.get((kind, name))
+            if row is None and text is not None:
+                table.insert(kind, name, text, at_us=now, actor=actor.user_id)
+            elif row is not None and text is not None:
+                version = row["version"]
+                table.update(kind, name, text, version=version, at_us=now, actor=actor.user_id)
+            elif row is not None:
+                table.delete(kind, name, version=row["version"])
+        note(tx)
+        return _by_name(table.all())
+
+    async def _enforce(self, project: Project) -> None:
+        await self.follower.follow(project)
+        self.project = project
+
+    async def _to_the_end(self, change: Coroutine[Any, Any, T]) -> T:
+        """Finish a change also when who asked for it has left: half of one is none."""
+        task = asyncio.create_task(change)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+
+def _by_name(rows: Iterable[Row]) -> dict[Name, Row]:
+    return {(row["kind"], row["id"]): row for row in rows}
+
+
+def differences(former: Project, project: Project) -> list[str]:
+    """Return what *project* defines in another way than *former*, in sentences."""
+    return list(_differences(former, project))
+
+
+def _differences(former: Project, project: Project) -> Iterator[str]:
+    for kind in sorted(former.declared.keys() | project.declared.keys()):
+        before, after = former.declared.get(kind, {}), project.declared.get(kind, {})
+        for name in sorted(before.keys() | after.keys()):
+            if name not in after:
+                yield f"{kind} {name} is gone"
+            elif name not in before:
+                yield f"{kind} {name} is new"
+            elif before[name].data != after[name].data:
+                yield f"{kind} {name} is changed"
+    if former.env != project.env:
+        yield "the variables of .env are changed"
