@@ -18,7 +18,7 @@ from appliance.memory.home import Home, Once, Outcome
 from appliance.memory.limits import MAX_TOKENS
 from appliance.memory.messages import Entry, entry_of, messages_of
 from appliance.memory.operations import CHANGING, READING, Answer, Reading, rehearse_flush
-from appliance.memory.order import Operation, Order, order_of
+from appliance.memory.order import Operation, Order, check_key, order_of
 from appliance.memory.shelf import Shelf
 from appliance.store import open_database
 from appliance.store.database import Database, Row, Transaction, settle
@@ -88,6 +88,7 @@ class MemoryCalls:
         request under the same *once*, and the errors of `Database`.
         """
         definition = self._definitions.get(order.memory_ref)
+        check_key(order.key)
         if operation == "flush" and order.dry_run:
             return Outcome(await self._read(definition, order, rehearse_flush))
         if operation == "health":

@@ -18,7 +18,8 @@ MAX_BYTES = 256 * 1024
 DEFAULT_ROLE = "user"
 BYTES_PER_TOKEN, TOKENS_PER_MESSAGE = 4, 4
 
-_ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+ROLE = "[A-Za-z][A-Za-z0-9_-]{0,63}"
+"""What a role looks like, as a regular expression."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ def _message(item: Json, place: int) -> Message:
     if not isinstance(item, dict) or item.keys() != {"role", "content"}:
         return Message(DEFAULT_ROLE, item)
     role = item["role"]
-    if not isinstance(role, str) or not _ROLE.fullmatch(role):
+    if not isinstance(role, str) or not re.fullmatch(ROLE, role):
         raise InvalidInput(
             f"payload[{place}].role is {_short(role)}; write a word of at most 64 letters, digits,"
             " - and _, such as user, assistant, system or tool."

@@ -38,7 +38,12 @@ def health(shelf: Shelf, order: Order) -> Answer:
 
 
 def stats(shelf: Shelf, order: Order) -> Answer:
-    """Return what stands under the key in numbers; with content and groups where asked for."""
+    """Return what stands under the key in numbers; with content and groups where asked for.
+
+    Raises: InvalidInput for a group that there is not.
+    """
+    if order.group_by not in ("", "role"):
+        raise InvalidInput(f"group_by is {order.group_by!r}; messages can be grouped by role only.")
     answer: Answer = _counts(shelf)
     if shelf.count:
         answer["avg_tokens_per_message"] = shelf.tokens / shelf.count

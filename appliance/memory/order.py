@@ -34,12 +34,9 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     include_stats: bool = False
     check_connectivity: bool = False
     include_content: bool = False
-    group_by: Literal["", "role"] = ""
+    group_by: str = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_MESSAGES)] | None = None
     offset: Annotated[int, msgspec.Meta(ge=0)] = 0
-
-    def __post_init__(self) -> None:
-        check_key(self.key)
 
     def part(self, count: int) -> tuple[int, int]:
         """Return limit and offset of the messages that are wanted of *count*, oldest first.

@@ -171,7 +171,7 @@ def _parameter(
     described = {
         "name": marker.name or name,
         "in": place,
-        "required": place == "path",
+        "required": place == "path" or default is inspect.Parameter.empty,
         "schema": schema,
     }
     if marker.description:

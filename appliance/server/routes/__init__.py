@@ -11,6 +11,7 @@ from appliance.server.routes import (
     executions,
     hooks,
     keys,
+    memories,
     service,
     users,
     workflows,
@@ -21,7 +22,7 @@ API = "/api/v0"
 
 def routers() -> list[Router]:
     """Return the routes, fresh for one application."""
-    nouns = (workflows, executions, users, auth, keys, audit, backups, hooks)
+    nouns = (workflows, executions, users, auth, keys, audit, backups, hooks, memories)
     handlers = [handler for noun in nouns for handler in noun.HANDLERS]
     return [
         Router(API, route_handlers=[*handlers, *service.API_HANDLERS]),
