@@ -209,7 +209,7 @@ PROJECT_KEYS = frozenset({"runtime.type", "runtime.entrypoint", "runtime.permiss
 """What stands in a shared section and is part of the project, not of the configuration."""
 
 _INERT_NAMES = {
-    "": "mode temporal limits worker tasks llm memory redis cache mcp_proxy attachments",
+    "": "mode temporal limits tasks llm memory redis cache mcp_proxy attachments",
     "server.": "source_of_truth seed_from_repo_on_empty reconciler",
     "server.cors.": "allow_credentials max_age",
     "server.auth.": "admin_key workflow_exceptions api_key_last_used_max_concurrency"
@@ -225,6 +225,12 @@ _INERT_NAMES = {
     " task_execution_timeout_default task_execution_timeout_max runtime_type entrypoint_path"
     " bun_permissions max_concurrent_workflows",
     "runtime.native_tools.": "call_agent call_agents",
+    "worker.": "config_store_ttl heartbeat_cleanup_timeout mcp_shutdown_timeout"
+    " mcp_proxy_health_check_timeout dispatcher dispatcher_retry_delay dispatcher_max_retries"
+    " start_workflow_timeout max_concurrent_activity_execution_size"
+    " max_concurrent_local_activity_execution_size activity_start_to_close_timeout"
+    " activity_heartbeat_timeout activity_max_retries error_handler_timeout"
+    " error_handler_max_retries",
     "knowledge.": "embedder_batch_size chunk_size chunk_overlap retrieval_top_k retrieval_min_score"
     " max_markdown_file_size_bytes vector_http_timeout",
     "ratelimit.": "prefix max_retry",
@@ -233,7 +239,7 @@ _INERT_NAMES = {
     " interactive config_file cwd env_file port_release_timeout port_release_poll_interval"
     " file_watch_interval dev users",
 }
-_USED = "server database runtime knowledge webhooks ratelimit stream cli"
+_USED = "server database runtime worker knowledge webhooks ratelimit stream cli"
 SECTIONS = frozenset(f"{_USED} {_INERT_NAMES['']}".split())
 """Top-level keys of compozy.yaml that configure the program; `runtime` and `knowledge` are shared."""
 

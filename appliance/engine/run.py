@@ -246,9 +246,9 @@ def decode(text: str | None) -> Json:
     return None if text is None else msgspec.json.decode(text)
 
 
-def read_history(text: str) -> list[Moment]:
-    """Return the moments in a `history` column."""
-    return msgspec.json.decode(text, type=list[Moment])
+def read_history(text: str | None) -> list[Moment]:
+    """Return the moments in a `history` column; rows of older versions have none."""
+    return [] if text is None else msgspec.json.decode(text, type=list[Moment])
 
 
 def load(

@@ -1,7 +1,7 @@
 -- up
 ALTER TABLE workflow_states ADD COLUMN origin TEXT;
-ALTER TABLE workflow_states ADD COLUMN history TEXT NOT NULL DEFAULT '[]';
-ALTER TABLE task_states ADD COLUMN history TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE workflow_states ADD COLUMN history TEXT;
+ALTER TABLE task_states ADD COLUMN history TEXT;
 
 CREATE TABLE signals (
     workflow_exec_id TEXT NOT NULL REFERENCES workflow_states (workflow_exec_id) ON DELETE CASCADE,
