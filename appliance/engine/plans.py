@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -46,6 +45,10 @@ class Plan:
     """Runs of this schedule that may not have ended: idempotency key -> id."""
     wake_at: int | None = None
     """When to look at it next; None is never."""
+    taken_up: bool = True
+    """Whether a start may be on disk that `last` does not know of: a crash came between them."""
+    has_waiter: bool = False
+    """Whether somebody waits for the runs before `waiting` to end."""
 
     def next_start(self) -> int | None:
         """Return when the tick after `last` starts, or None when none does."""
@@ -73,9 +76,18 @@ class Plan:
             moment = self.moment(tick)
             if moment <= now_us:
                 (in_time if moment > now_us - GRACE else late).append(tick)
+        if not late and not in_time:
+            return self._next_due(now_us)
         made_up = self._made_up(late, in_time)
-        until = next(iter((*in_time, *late)), self.last)
+        until = (*in_time, *late)[0]
         return Due([*made_up[::-1], *in_time[::-1]], late[len(made_up) :], until)
+
+    def _next_due(self, now_us: int) -> Due:
+        """Return what is due when looking back showed nothing; looking ahead decides."""
+        tick = self.timetable.next_after(self.last)
+        if tick is None or self.moment(tick) > now_us:
+            return Due([], [], self.last)
+        return Due([tick], [], tick)
 
     def _made_up(self, late: list[int], in_time: list[int]) -> list[int]:
         if self.schedule.catch_up == "all":
@@ -86,17 +98,7 @@ class Plan:
 
     def key(self, tick: int) -> str:
         """Return the idempotency key of the run that starts at *tick*: a tick starts one, ever."""
-        return f"{self.prefix}{tick}"
-
-    @property
-    def prefix(self) -> str:
-        """How the idempotency keys of the runs of this schedule begin."""
-        return f"schedule:{self.workflow_id}:"
-
-    @property
-    def basis(self) -> str:
-        """What the ticks follow from. Where it changes, counting begins anew."""
-        return basis_of(self.schedule)
+        return f"schedule:{self.workflow_id}:{tick}"
 
 
 def basis_of(schedule: Schedule) -> str:
@@ -120,10 +122,10 @@ def effective(schedule: Schedule, row: Row | None) -> Schedule:
 
 def missed_sentence(missed: list[int]) -> str:
     """Return the sentence of the ledger for starts that are not made up for."""
-    newest, oldest = clock.to_rfc3339(missed[0]), clock.to_rfc3339(missed[min(len(missed), MADE_UP) - 1])
-    why = "the server was not running, or its clock was wrong"
+    newest, oldest = clock.to_rfc3339(missed[0]), clock.to_rfc3339(missed[-1])
+    why = "the server was not running or could not start them in time"
     if len(missed) > MADE_UP:
         return f"more than {MADE_UP} starts were missed, the newest at {newest}: {why}"
     if len(missed) == 1:
-        return f"the start was missed: {why}"
+        return f"the start was missed: {why.replace('them', 'it')}"
     return f"{len(missed)} starts from {oldest} to {newest} were missed: {why}"

@@ -1,60 +1,55 @@
-"""Scheduler: starts workflows at the ticks of their schedules.
+"""Scheduler: wakes for the next tick of all schedules.
 
-A tick starts its run under the idempotency key `schedule:<workflow>:<tick>`, so whatever happens it
-starts one run and not two. The ledger of the schedule follows the start; when a crash comes between
-them, the next server finds the run by its key.
-
-One task sleeps until the next tick of all schedules, at most `LONGEST_SLEEP`: a wall clock that is
-set meanwhile is noticed. Nothing is written unless a tick is dealt with.
+One task sleeps until then, at most `LONGEST_SLEEP`, so that a wall clock that is set meanwhile is
+noticed. Where there is no schedule it sleeps for ever. Nothing is written unless a tick is dealt with.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 import structlog
 
-from appliance import clock, ids
+from appliance import clock
 from appliance.clock import MICROSECONDS
-from appliance.engine.plans import Plan, basis_of, effective, missed_sentence
+from appliance.engine.plans import Plan, basis_of, effective
 from appliance.engine.runner import Engine
-from appliance.errors import (
-    ApplianceError,
-    Conflict,
-    InvalidInput,
-    NotFound,
-    OutcomeUnknown,
-    StorageBroken,
-    StorageFull,
-    Unavailable,
-)
+from appliance.engine.ticks import ELSEWHERE, Ticks
+from appliance.errors import ApplianceError, NotFound
 from appliance.language.model import Schedule
 from appliance.language.schedules import Timetable
 from appliance.store.database import Database, Param, Row, Transaction, settle
 from appliance.store.schedules import Schedules
-from appliance.store.workflow_states import WorkflowStates
 
 LONGEST_SLEEP = 60.0
 SLICE = 50
-"""Schedules that are dealt with at once: between slices others get their turn."""
+"""Schedules that are dealt with at once; between slices everybody else gets a turn."""
 
 CLOCK_WAS_SET = 1_735_689_600 * MICROSECONDS
 """2025-01-01: a wall clock before it was never set, and nothing starts by it."""
 
-RETRY_AFTER = 5 * MICROSECONDS
-"""After so long a schedule is tried again whose start the database could not take."""
+RETRY_AFTER = 5.0
+"""Seconds until a schedule is tried again whose tick the database could not take."""
 
-_ELSEWHERE = (Unavailable, StorageFull, StorageBroken, OutcomeUnknown)
-"""Failures that are not the schedule's: the same tick may start later."""
-
-Entry = dict[str, Param]
+_UNTIL_ENDED = 3600.0
+_NOWHERE = ""
+"""The basis of a schedule that the project has no more."""
 
 log = structlog.get_logger(__name__)
+
+
+class _Known(NamedTuple):
+    """What the database says: schedules by workflow, and their runs that have not ended."""
+
+    rows: dict[str, Row]
+    latest: dict[str, int]
+    """The last tick that is not in the future, of schedules that are ahead of the clock."""
+    runs: list[Row]
 
 
 class Scheduler:
@@ -63,43 +58,41 @@ class Scheduler:
     def __init__(self, database: Database, engine: Engine, project: str) -> None:
         self._database = database
         self._engine = engine
-        self._project = project
+        self.ticks = Ticks(database, engine, project)
         self.plans: dict[str, Plan] = {}
         """Every schedule that can be understood, by workflow."""
-        self.counts: Counter[str] = Counter()
-        """How many ticks came out how, since the server began."""
         self._heap: list[tuple[int, str]] = []
         self._seen = 0
-        self._waiters: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._believed = False
 
-    async def open(self, *, run: bool = True) -> None:
-        """Take up every schedule where it was left. Without *run* nothing starts by itself."""
+    async def open(self, *, resume: bool = True) -> None:
+        """Take up every schedule where it was left. Without *resume* nothing starts by itself."""
         self._changed = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
-        """A slice of ticks or a change of schedules, never both."""
-        self._running = run
+        """For a slice of ticks, or a change of schedules."""
+        self._resume = resume
         await self.reload()
-        if run:
-            self._task = asyncio.create_task(self._run())
+        if resume:
+            self._keep(self._run())
 
     async def close(self) -> None:
         """Start nothing more. A tick that is cut off is found by the next server."""
-        tasks = [*self._waiters, *([self._task] if self._task else [])]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._waiters.clear()
-        self._task = None
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
     def clock_is_set(self) -> bool:
-        """Whether the wall clock can be believed; until then schedules wait."""
+        """Whether the wall clock can be believed; until it can, schedules wait."""
         return clock.now_us() >= CLOCK_WAS_SET
 
-    def schedule_id(self, workflow_id: str) -> str:
-        """Return the name of the schedule of a workflow."""
-        return f"schedule-{self._project}-{workflow_id}"
+    @property
+    def detail(self) -> str:
+        """What there is to say about the schedules as a whole, in a sentence."""
+        if not self.clock_is_set:
+            return "the clock of this machine is not set; schedules wait until it is"
+        return f"{len(self.plans)} schedules are in force"
 
     def plan(self, workflow_id: str) -> Plan:
         """Return the schedule of a workflow. Raises NotFound."""
@@ -109,23 +102,194 @@ class Scheduler:
         except KeyError:
             raise NotFound(f"workflow {workflow_id!r} has no schedule") from None
 
-    # -- taking up --------------------------------------------------------------------------------
+    async def trigger(self, workflow_id: str, *, started_by: str | None = None) -> str:
+        """Start a run of a scheduled workflow now and return its id.
+
+        Raises NotFound, InvalidInput, and the errors of `Database.write`.
+        """
+        return await self.ticks.trigger(self.plan(workflow_id), started_by)
+
+    # -- schedules that are new or were changed ---------------------------------------------------
 
     async def reload(self, only: str | None = None) -> None:
         """Read the schedules again, all or that of one workflow, after they were changed."""
         async with self._one_at_a_time:
-            rows, runs = await settle(self._database.read(_known, scan=True))
-            found = {
-                program.id: (program.workflow.schedule, rows.get(program.id))
+            known = await settle(self._database.read(partial(_known, only=only), scan=True))
+            now_us = clock.now_us()
+            plans = {
+                program.id: plan
                 for program in self._engine.programs.values()
-                if program.workflow.schedule is not None and only in (None, program.id)
+                if program.workflow.schedule is not None
+                and only in (None, program.id)
+                and (plan := self._take_up(program.id, program.workflow.schedule, known, now_us))
             }
-            plans = {name: plan for name in found if (plan := self._take_up(name, *found[name]))}
-            for row in runs:
-                if row["workflow_id"] in plans:
-                    plan = plans[row["workflow_id"]]
-                    plan.runs[row["idempotency_key"]] = row["workflow_exec_id"]
-            if self.clock_is_set:
-                await self._begin(plans, rows)
+            for run in known.runs:
+                if run["workflow_id"] in plans:
+                    plan = plans[run["workflow_id"]]
+                    plan.runs[run["idempotency_key"]] = run["workflow_exec_id"]
+            self._believed = self.clock_is_set
+            if self._believed:
+                await self._begin(plans, known, now_us)
             self._put_in_force(plans, only)
         self._changed.set()
+
+    def _take_up(
+        self, workflow_id: str, schedule: Schedule, known: _Known, now_us: int
+    ) -> Plan | None:
+        row = known.rows.get(workflow_id)
+        schedule = effective(schedule, row)
+        basis = basis_of(schedule)
+        last, waiting = now_us, None
+        if row is not None and row["basis"] == basis:
+            last = min(row["last_tick"], known.latest.get(workflow_id, now_us))
+            waiting = row["waiting_tick"]
+        try:
+            return Plan(workflow_id, schedule, Timetable.of(schedule), last, waiting)
+        except ApplianceError as error:  # such as a time zone that is no more
+            log.warning("schedule.not_understood", workflow_id=workflow_id, error=error.message)
+            return None
+
+    async def _begin(self, plans: Mapping[str, Plan], known: _Known, now_us: int) -> None:
+        """Store from when on schedules count that are new or changed, and which ones are gone."""
+        bases = {row["workflow_id"]: row["basis"] for row in known.rows.values()}
+        wanted = {name: _NOWHERE for name in bases if not self._is_scheduled(name)}
+        wanted |= {name: basis_of(plan.schedule) for name, plan in plans.items()}
+        rows: list[dict[str, Param]] = [
+            {"workflow_id": name, "basis": basis, "last_tick": now_us}
+            for name, basis in wanted.items()
+            if bases.get(name) != basis
+        ]
+        if rows:
+            await settle(self._database.write(lambda tx: Schedules(tx).begin(rows)))
+
+    def _is_scheduled(self, workflow_id: str) -> bool:
+        program = self._engine.programs.get(workflow_id)
+        return program is not None and program.workflow.schedule is not None
+
+    def _put_in_force(self, plans: dict[str, Plan], only: str | None) -> None:
+        if only is None:
+            self.plans, self._heap = {}, []
+        self.plans.pop(only or "", None)
+        self.plans |= plans
+        for plan in plans.values():
+            plan.wake_at = plan.next_start()
+            if plan.wake_at is not None:
+                self._heap.append((plan.wake_at, plan.workflow_id))
+            self._await_turn(plan)
+        heapify(self._heap)
+
+    # -- time passes ------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            await self._sleep()
+            try:
+                await self.serve()
+            except ApplianceError as error:
+                log.warning("schedules.delayed", error=error.message)
+                await asyncio.sleep(RETRY_AFTER)
+
+    async def _sleep(self) -> None:
+        """Sleep until the next tick or a change; where there is nothing to wait for, for ever."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), self._patience())
+        self._changed.clear()
+
+    def _patience(self) -> float | None:
+        if not self._heap:
+            return None
+        if not self.clock_is_set:
+            return RETRY_AFTER
+        left = (self._heap[0][0] - clock.now_us()) / MICROSECONDS
+        return min(LONGEST_SLEEP, max(left, 0))
+
+    async def serve(self) -> None:
+        """Deal with everything that is due now. Raises: the errors of `Database`."""
+        if not self.clock_is_set:
+            return
+        if not self._believed:
+            await self.reload()
+        now_us = clock.now_us()
+        if now_us < self._seen:
+            self._clock_went_back(now_us)
+        self._seen = now_us
+        due = self._take_due(now_us)
+        for begin in range(0, len(due), SLICE):
+            async with self._one_at_a_time:
+                await asyncio.gather(
+                    *(self._deal(plan, now_us) for plan in due[begin : begin + SLICE])
+                )
+
+    def _take_due(self, now_us: int) -> list[Plan]:
+        due = []
+        while self._heap and self._heap[0][0] <= now_us:
+            wake_at, workflow_id = heappop(self._heap)
+            plan = self.plans.get(workflow_id)
+            if plan is not None and plan.wake_at == wake_at:  # else it was changed since
+                plan.wake_at = None
+                due.append(plan)
+        return due
+
+    async def _deal(self, plan: Plan, now_us: int) -> None:
+        if self.plans.get(plan.workflow_id) is not plan:
+            return
+        try:
+            await self.ticks.deal(plan, now_us)
+        except ELSEWHERE as error:
+            log.warning("schedule.delayed", workflow_id=plan.workflow_id, error=error.message)
+            self._wake_at(plan, now_us + round(RETRY_AFTER * MICROSECONDS))
+        except Exception:
+            # A defect must cost this schedule one tick, and the others none.
+            log.exception("schedule.broken", workflow_id=plan.workflow_id)
+            plan.last = now_us
+            self._wake_at(plan, plan.next_start())
+        else:
+            self._await_turn(plan)
+            self._wake_at(plan, plan.next_start())
+
+    def _wake_at(self, plan: Plan, moment: int | None) -> None:
+        plan.wake_at = moment
+        if moment is not None:
+            heappush(self._heap, (moment, plan.workflow_id))
+
+    def _clock_went_back(self, now_us: int) -> None:
+        """Count from now on what is ahead of the clock. What started already, does not again."""
+        log.warning("clock.went_back", seconds=(self._seen - now_us) / MICROSECONDS)
+        for plan in self.plans.values():
+            if plan.last > now_us:
+                plan.last = now_us
+                self._wake_at(plan, plan.next_start())
+
+    # -- ticks that wait for runs to end ----------------------------------------------------------
+
+    def _await_turn(self, plan: Plan) -> None:
+        if plan.waiting is not None and self._resume and not plan.has_waiter:
+            plan.has_waiter = True
+            self._keep(self._take_turn(plan))
+
+    async def _take_turn(self, plan: Plan) -> None:
+        for exec_id in list(plan.runs.values()):
+            while not await self._engine.wait(exec_id, _UNTIL_ENDED):
+                pass
+        while self.plans.get(plan.workflow_id) is plan and plan.waiting is not None:
+            try:
+                async with self._one_at_a_time:
+                    await self.ticks.start_waiting(plan)
+            except ELSEWHERE as error:
+                log.warning("schedule.delayed", workflow_id=plan.workflow_id, error=error.message)
+                await asyncio.sleep(RETRY_AFTER)
+        plan.has_waiter = False
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        self._tasks.add(task := asyncio.create_task(work))
+        task.add_done_callback(self._tasks.discard)
+
+
+def _known(tx: Transaction, *, only: str | None) -> _Known:
+    schedules = Schedules(tx)
+    row = schedules.get(only) if only is not None else None
+    found = schedules.all() if only is None else [row] if row is not None else []
+    now_us = clock.now_us()
+    ahead = (row["workflow_id"] for row in found if row["last_tick"] > now_us)
+    latest = {name: tick for name in ahead if (tick := schedules.latest_tick(name, now_us))}
+    return _Known({row["workflow_id"]: row for row in found}, latest, schedules.open_runs())

@@ -13,6 +13,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import count, dropwhile
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -51,8 +53,8 @@ class _Rule(Protocol):
         """Return the first moment after *second*, or None when none follows within 50 years."""
         ...
 
-    def until(self, second: int) -> int | None:
-        """Return the last moment that is not after *second*, or None."""
+    def until(self, second: int) -> Iterator[int]:
+        """Yield the moments backwards, from the last that is not after *second*."""
         ...
 
 
@@ -82,18 +84,18 @@ class Timetable:
             us = max(us, self._start_at - 1)
         return self._within(self._rule.after(us // MICROSECONDS))
 
-    def latest(self, us: int) -> int | None:
-        """Return the last tick that is not after *us*, or None when there is none."""
+    def newest(self, us: int) -> Iterator[int]:
+        """Yield the ticks backwards, from the last that is not after *us*."""
         if self._end_at is not None:
             us = min(us, self._end_at)
-        return self._within(self._rule.until(us // MICROSECONDS))
-
-    def newest(self, us: int, *, after: int) -> Iterator[int]:
-        """Yield the ticks from the last that is not after *us* backwards, those after *after*."""
-        tick = self.latest(us)
-        while tick is not None and tick > after:
-            yield tick
-            tick = self.latest(tick - 1)
+        before = us + 1
+        for second in self._rule.until(us // MICROSECONDS):
+            tick = self._within(second)
+            if tick is None:
+                return
+            if tick < before:  # several times in one gap are one tick
+                yield tick
+            before = tick
 
     def _within(self, second: int | None) -> int | None:
         if second is None:
@@ -194,6 +196,7 @@ def _interval(text: str) -> int:
     return int(seconds)
 
 
+@lru_cache(maxsize=1024)
 def _expression(text: str) -> str:
     """Return six fields that were checked one by one."""
     parts = text.split()
@@ -235,10 +238,10 @@ class _Every:
         self._interval = interval
 
     def after(self, second: int) -> int | None:
-        return self.until(second) + self._interval
+        return (second // self._interval + 1) * self._interval
 
-    def until(self, second: int) -> int:
-        return second // self._interval * self._interval
+    def until(self, second: int) -> Iterator[int]:
+        return count(second // self._interval * self._interval, -self._interval)
 
 
 class _Fields:
@@ -258,14 +261,14 @@ class _Fields:
         found = map(self._moment, CronSim(self._expression, self._comparable(start)))
         return next((moment for moment in found if moment > second), None)
 
-    def until(self, second: int) -> int | None:
+    def until(self, second: int) -> Iterator[int]:
         start = self._local(second + 1)  # the search begins beside where it starts from
         if start is None:
-            return None
+            return iter(())
         # What the clock is about to show again was due the first time.
         again = timedelta(0) if self._goes_on else _shown_again(start)
         past = CronSim(self._expression, self._comparable(start) + again, reverse=True)
-        return next((moment for moment in map(self._moment, past) if moment <= second), None)
+        return dropwhile(lambda moment: moment > second, map(self._moment, past))
 
     def _local(self, second: int) -> datetime | None:
         if not _FIRST <= second <= _LAST:

@@ -14,6 +14,7 @@ import structlog
 from appliance import clock
 from appliance.config import Settings
 from appliance.engine.runner import Engine
+from appliance.engine.scheduler import Scheduler
 from appliance.errors import ApplianceError
 from appliance.language.files import CODE, Stamps, stamps
 from appliance.language.model import Project
@@ -70,6 +71,7 @@ class Appliance:
         self.identity = Identity(db)
         self.memories = MemoryCalls(db, project.memories)
         self.engine = Engine(db, project, pool, self.memories, max_runs=settings.runtime.max_runs)
+        self.scheduler = Scheduler(db, self.engine, project.name)
         self.webhooks = Webhooks(db, self.engine, settings.webhooks)
         self.webhooks.load(project)
         self._probe_again = 0.0
@@ -134,6 +136,8 @@ class Appliance:
             stack.push_async_callback(appliance.engine.close, settings.server.shutdown_timeout)
             if recovered:
                 log.info("runs.recovered", count=recovered)
+            stack.push_async_callback(appliance.scheduler.close)
+            await appliance.scheduler.open(resume=resume)
             yield appliance
 
     async def reload(self) -> list[str]:
@@ -156,6 +160,7 @@ class Appliance:
     async def _follow(self, project: Project) -> None:
         """Let everything that is open go by *project*."""
         await self.engine.reload(project)
+        await self.scheduler.reload()
         self.webhooks.load(project)
 
     async def _probe(self) -> None:
@@ -175,6 +180,7 @@ class Appliance:
             checks["database"] = {"ok": False, "detail": error.message}
         problem = self.pool.problem
         checks["tools"] = {"ok": problem is None, "detail": problem or "tools can be called"}
+        checks["schedules"] = {"ok": self.scheduler.clock_is_set, "detail": self.scheduler.detail}
         return Readiness(bool(checks["database"]["ok"]), checks)
 
 
