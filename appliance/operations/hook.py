@@ -58,7 +58,7 @@ class Event:
         try:
             return self._filter.evaluate(delivery.variables) is True
         except InvalidInput as error:
-            log.warning("webhook.filter_failed", webhook_event=self.name, error=error.message)
+            log.info("webhook.filter_failed", webhook_event=self.name, error=error.message)
             return False
 
     def input_of(self, delivery: Delivery, environment: template.Environment) -> Json:
@@ -108,7 +108,10 @@ class Hook:
         """
         if self._dedupe.enabled:
             return Key(f"hook:{self.slug}:{_key(self._dedupe, delivery)}", self._ttl)
-        return Key(f"hook:{self.slug}:{delivery.proof}", self._skew) if delivery.proof else None
+        if delivery.proof is None:
+            return None
+        # A time that is signed may be ahead by the skew, and is good until it is as much behind.
+        return Key(f"hook:{self.slug}:{delivery.proof}", 2 * self._skew)
 
 
 def _secret(slug: str, verify: Verify, env: Mapping[str, str]) -> bytes:
