@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -70,6 +70,8 @@ _decode = msgspec.json.Decoder(_Message).decode
 class Nursery:
     """Starts a zygote and keeps its workers. It ends by itself when `close` was called.
 
+    *program* is the command of a worker that is no fork of the zygote, as for JavaScript.
+
     Raises OSError when the process cannot be started.
     """
 
@@ -80,6 +82,8 @@ class Nursery:
         memory_limit: int,
         environment: Mapping[str, str],
         keeper: Keeper,
+        *,
+        program: Sequence[str] = (),
     ) -> None:
         self._entrypoint = entrypoint
         self._keeper = keeper
@@ -100,7 +104,7 @@ class Nursery:
             command = [python, "-u", "-c", PROGRAM, str(entrypoint), str(remote.fileno())]
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-                    [*command, str(memory_limit)],
+                    [*command, str(memory_limit), *program],
                     stdin=subprocess.DEVNULL,
                     stdout=2,  # what tools print goes to the log of the server
                     env=environment,

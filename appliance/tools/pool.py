@@ -69,6 +69,7 @@ class ToolRuntime(msgspec.Struct, frozen=True):
     """How tools are run. `memory_limit` is in bytes of address space for each process, 0 = no bound.
 
     `env` is added to the environment of the server; the variables named in `secrets` are kept back.
+    `program` is the command of a worker for an entrypoint that is not Python: see `scripts.command`.
     """
 
     entrypoint: Path | None
@@ -77,6 +78,7 @@ class ToolRuntime(msgspec.Struct, frozen=True):
     memory_limit: int = 1 << 30
     env: dict[str, str] = {}
     secrets: frozenset[str] = frozenset()
+    program: tuple[str, ...] = ()
 
 
 class ToolPool:
@@ -276,7 +278,14 @@ class ToolPool:
         entrypoint, environment = runtime.entrypoint, {**inherited, **runtime.env}
         if entrypoint is None:
             raise FileNotFoundError(NO_ENTRYPOINT)
-        nursery = Nursery(runtime.python, entrypoint, runtime.memory_limit, environment, self)
+        nursery = Nursery(
+            runtime.python,
+            entrypoint,
+            runtime.memory_limit,
+            environment,
+            self,
+            program=runtime.program,
+        )
         self._nurseries.add(nursery)
         return nursery
 

@@ -54,6 +54,7 @@ class _Failure(msgspec.Struct):
 class _Reply(msgspec.Struct):
     output: msgspec.Raw = msgspec.Raw()
     failure: _Failure | None = None
+    last: bool = False
 
 
 _decode = msgspec.json.Decoder(_Reply).decode
@@ -214,7 +215,7 @@ class Worker:
         elif reply.failure is not None:
             code, details = reply.failure.code, reply.failure.details
             # After one lack of memory the next call would meet it as well.
-            if details.get("type") == "MemoryError":
+            if reply.last or details.get("type") == "MemoryError":
                 self.retire()
             self._finish(ToolFailure(code, reply.failure.message, details, code in RETRYABLE))
         else:
