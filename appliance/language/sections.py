@@ -53,6 +53,11 @@ class Section:
         return frozenset(key for key, value in self._data.items() if value is not None)
 
     @property
+    def data(self) -> dict[str, Json]:
+        """The mapping as it is written."""
+        return dict(self._data)
+
+    @property
     def line(self) -> int:
         """The line that the mapping begins in."""
         return self.document.mark(self.path)[0]
@@ -172,6 +177,15 @@ class Section:
         self._take(key, "a list", lambda value: isinstance(value, list))
         found = (self._inner(key, index) for index in self._indexes(key))
         return [section for section in found if section is not None]
+
+    def entries(self, key: str) -> list[str | Section]:
+        """Return a list of texts and mappings."""
+        self._take(key, "a list", lambda value: isinstance(value, list))
+        found = (
+            self._inner(key, index) if isinstance(item, dict) else self._scalar(key, index)
+            for index, item in enumerate(self._data[key] if self._indexes(key) else ())
+        )
+        return [entry for entry in found if entry]
 
     def finish(self, known: Iterable[str], explain: Callable[[str], str] = lambda _key: "") -> None:
         """Note every key that is neither *known* nor was read; *explain* may say why."""

@@ -228,9 +228,6 @@ def _tool(section: Section) -> str | None:
         selector.finish((), lambda key: f"{key} cannot stand here: only 'id' selects a tool")
     else:
         name = section.text("tool")
-    if name.startswith(later.NATIVE_TOOLS):
-        section.error(later.not_available(f"the tool {name}"), "tool")
-        return None
     if not name and not later.TASK_KEYS & section.keys:
         section.error("a basic task needs 'tool'")
     return name or None

@@ -394,19 +394,46 @@ def test_two_workflows_cannot_share_an_id(files: Files) -> None:
 
 
 @pytest.mark.parametrize("runtime", ["{type: bun, entrypoint: ./t.ts}", "{entrypoint: ./t.ts}"])
-def test_another_runtime_is_refused_where_a_tool_needs_it(files: Files, runtime: str) -> None:
-    """A project without tools loads whatever its runtime; one with tools is told what to do."""
+def test_a_runtime_that_is_not_installed_is_refused_where_a_tool_needs_it(
+    files: Files, runtime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project without tools loads whatever its runtime; one with tools is told what is missing."""
+    monkeypatch.setenv("PATH", str(files.directory))
     files.write(
         {
             "compozy.yaml": project(f"runtime: {runtime}\n"),
+            "t.ts": "export default {}",
             "w.yaml": "id: w\ntasks: [{id: a, type: aggregate, outputs: {x: 1}}]",
         }
     )
     assert "bun" == files.load().runtime.type
 
     files.write({"w.yaml": HELLO.format(name="w")})
-    sentence = "the runtime bun is not available in this version; write the tools in Python"
+    sentence = "the runtime needs bun, which is not on the PATH; install it (https://bun.sh)"
     assert [f"w.yaml:2:17: {sentence}"] == files.problems()
+
+
+def test_scripts_are_tools_where_their_runtime_is_installed(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a script exports is not known before it runs, so any name may be one."""
+    program = files.directory / "node"
+    program.write_text("#!/bin/sh\necho v22.18.0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(files.directory))
+    files.write(
+        {
+            "compozy.yaml": project("runtime: {type: node, entrypoint: ./t.js}\n"),
+            "t.js": "export default {}",
+            "w.yaml": HELLO.format(name="w"),
+        }
+    )
+    loaded = files.load()
+    assert ("node", str(files.directory / "t.js")) == (
+        loaded.runtime.type,
+        loaded.runtime.entrypoint,
+    )
+    assert ["anything"] == [*loaded.workflows["w"].tools]
 
 
 def test_a_project_without_tools_says_where_they_belong(files: Files) -> None:

@@ -187,7 +187,19 @@ def test_a_workflow_without_a_mistake_loads(files: Files) -> None:
         ),
         (
             "id: a, tool: cp__read_file",
-            ["3:13: the tool cp__read_file is not available in this version"],
+            ["3:13: cp__read_file needs 'path' in 'with'"],
+        ),
+        (
+            "id: a, tool: cp__read_fil",
+            ["3:13: there is no native tool 'cp__read_fil'; did you mean 'cp__read_file'?"],
+        ),
+        (
+            "id: a, tool: cp__fetch, with: {url: x, method: GET, timeout: 1}",
+            ["3:58: cp__fetch takes no argument 'timeout'; did you mean 'timeout_ms'?"],
+        ),
+        (
+            "id: a, tool: cp__call_agent",
+            ["3:13: the tool cp__call_agent is not available in this version"],
         ),
         # tools
         (
@@ -326,13 +338,6 @@ def test_the_outputs_of_a_workflow_are_checked(files: Files) -> None:
             [
                 "2:1: unknown key 'trigers'; did you mean 'triggers'?",
                 "3:10: unknown key 'inptu'; did you mean 'input'?",
-            ],
-        ),
-        (
-            "id: w\nschedule: {cron: x}\ntriggers: [1]\ntasks: [{id: a, tool: anything}]",
-            [
-                "2:1: schedule is not available in this version",
-                "3:1: triggers is not available in this version",
             ],
         ),
         (
