@@ -55,7 +55,7 @@ EVENTS = (
     WebhookEvent(
         name="named",
         filter='headers["x-kind"] == "named"',
-        input={"name": '{{ index .query "name" }}'},
+        input={"name": "{{ .payload.kind }}", "of": '{{ index .query "name" }}'},
     ),
     WebhookEvent(name="late", filter='payload.kind == "settled"', input={"name": "late"}),
 )
@@ -178,12 +178,14 @@ async def test_the_run_says_where_it_comes_from(
         assert state["started_by"] is None
 
 
-async def test_headers_and_query_count_too(stranger: httpx.AsyncClient) -> None:
+async def test_headers_and_query_count_too(
+    stranger: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
     """Names of headers are lower-case, of a query that says a name twice the first one counts."""
-    named = await stranger.post(
-        f"{HOOKS}/open?name=Bob&name=Eve", json={"kind": "-"}, headers={"X-Kind": "named"}
-    )
-    assert "named" == accepted(named)["event"]
+    url = f"{HOOKS}/open?name=Bob&name=Eve"
+    named = accepted(await stranger.post(url, json={"kind": "-"}, headers={"X-Kind": "named"}))
+    assert "named" == named["event"]
+    assert {"name": "-", "of": "Bob"} == (await ended(admin, named["exec_id"]))["input"]
     dry = await stranger.post(f"{HOOKS}/open?dry=1", json=SETTLED)
     assert "late" == accepted(dry)["event"]
 
@@ -338,13 +340,13 @@ async def test_what_does_not_fit_is_422(
     assert "name" in problem(missing, 422, "invalid_payload")
     long = await stranger.post(url, json={"kind": "settled", "transfer": {"name": "x" * 21}})
     assert "event settled: input.name" in problem(long, 422, "invalid_payload")
-    wrong = await stranger.post(
-        f"{url}?name=", json={"kind": 1, "name": 7}, headers={"x-kind": "named"}
-    )
-    accepted(wrong)
     listed = {"kind": "settled", "transfer": {"name": ["a"]}}
     assert "input.name" in problem(await stranger.post(url, json=listed), 422, "invalid_payload")
-    assert 1 == len(await runs(admin))
+    of_workflow = await stranger.post(
+        f"{url}?name=Bob", json={"kind": 7}, headers={"x-kind": "named"}
+    )
+    assert "event named: input.name" in problem(of_workflow, 422, "invalid_payload")
+    assert [] == await runs(admin)
 
 
 async def test_the_same_key_counts_once(
