@@ -89,6 +89,7 @@ def _cors(server: ServerSettings) -> CORSConfig | None:
             "authorization",
             "content-type",
             "idempotency-key",
+            "if-match",
             "if-none-match",
             "last-event-id",
         ],

@@ -19,3 +19,8 @@ def raises(*errors: type[ApplianceError]) -> dict[str, Any]:
 def answers(status: int, description: str, body: Any = None) -> dict[str, Any]:
     """Return the part of a route's `opt` that names one more answer; *body* is a type or None."""
     return {"answers": {status: (description, body)}}
+
+
+def reads(*media_types: str) -> dict[str, Any]:
+    """Return the part of a route's `opt` that names the kinds of a body that it reads by itself."""
+    return {"reads": media_types}

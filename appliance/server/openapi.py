@@ -134,6 +134,9 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
     }
     if operation.access in {"public", "local"}:
         described["security"] = [] if operation.access == "public" else [{}, {"bearer": []}]
+    if media_types := handler.opt.get("reads"):
+        content = {kind: {"schema": {"type": "object"}} for kind in media_types}
+        described["requestBody"] = {"required": True, "content": content}
     for name, hint in hints.items():
         kind, marker = _annotated(hint)
         default = defaults[name].default
@@ -232,9 +235,10 @@ def _errors(operation: Operation) -> Iterator[type[ApplianceError]]:
         yield Unauthorized
     if operation.access == "admin":
         yield Forbidden
-    if operation.handler.parsed_fn_signature.parameters.keys() - {"request"}:
+    has_body = bool(operation.handler.parsed_data_field or operation.handler.opt.get("reads"))
+    if has_body or operation.handler.parsed_fn_signature.parameters.keys() - {"request"}:
         yield InvalidInput
-    if operation.handler.parsed_data_field is not None:
+    if has_body:
         yield TooLarge
     if not operation.handler.opt.get("unlimited"):
         yield RateLimited

@@ -128,8 +128,11 @@ class AuditList(msgspec.Struct, frozen=True):
     page: PageInfo
 
 
-class WorkflowSummary(msgspec.Struct, frozen=True):
-    """A workflow of the project. `etag` is the hash of its definition."""
+class WorkflowSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A workflow of the project. `etag` is the hash of its definition.
+
+    `config`, `schedule` and `triggers` are as they were written, without secrets.
+    """
 
     id: str
     version: str
@@ -137,23 +140,36 @@ class WorkflowSummary(msgspec.Struct, frozen=True):
     task_count: int
     task_ids: list[str]
     tool_count: int
+    agent_count: int
+    mcp_count: int
     etag: str
+    outputs: dict[str, Any] | None = None
+    config: dict[str, Any] | None = None
+    schedule: dict[str, Any] | None = None
+    triggers: list[dict[str, Any]] = []
+
+
+class WorkflowEntry(WorkflowSummary, frozen=True, omit_defaults=True, kw_only=True):
+    """A workflow in a listing, with the parts that `expand` asked for."""
+
+    tasks: list[dict[str, Any]] | None = None
+    agents: list[dict[str, Any]] | None = None
+    tools: list[dict[str, Any]] | None = None
 
 
 class WorkflowList(msgspec.Struct, frozen=True):
     """A page of workflows, by id."""
 
-    workflows: list[WorkflowSummary]
+    workflows: list[WorkflowEntry]
     page: PageInfo
 
 
-class WorkflowView(WorkflowSummary, frozen=True):
+class WorkflowView(WorkflowSummary, frozen=True, kw_only=True):
     """A workflow with its definition, durations in seconds."""
 
     tasks: list[dict[str, Any]]
     input: dict[str, Any] | None = None
     env: dict[str, str] = {}
-    outputs: dict[str, Any] | None = None
     tools: dict[str, dict[str, Any]] = {}
 
 

@@ -12,6 +12,8 @@ from appliance.server.routes import (
     hooks,
     keys,
     memories,
+    project,
+    resources,
     service,
     users,
     workflows,
@@ -22,7 +24,19 @@ API = "/api/v0"
 
 def routers() -> list[Router]:
     """Return the routes, fresh for one application."""
-    nouns = (workflows, executions, users, auth, keys, audit, backups, hooks, memories)
+    nouns = (
+        workflows,
+        executions,
+        users,
+        auth,
+        keys,
+        audit,
+        backups,
+        hooks,
+        memories,
+        project,
+        resources,
+    )
     handlers = [handler for noun in nouns for handler in noun.HANDLERS]
     return [
         Router(API, route_handlers=[*handlers, *service.API_HANDLERS]),
