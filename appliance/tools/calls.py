@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 if TYPE_CHECKING:
+    import asyncio
+
     from appliance.tools.worker import Worker
 
-RETRYABLE = frozenset({"TOOL_ERROR", "TOOL_TIMEOUT", "TOOL_CRASHED"})
+RETRYABLE = frozenset(
+    {
+        "TOOL_ERROR",
+        "TOOL_TIMEOUT",
+        "TOOL_CRASHED",
+        "TOOL_QUEUE_TIMEOUT",
+        "DeadlineExceeded",
+        "Internal",
+    }
+)
 """Codes of failures that another attempt may not meet."""
 
 
@@ -19,6 +30,8 @@ class ToolRequest(msgspec.Struct, frozen=True):
     """What to call. `arguments` is a JSON object; `timeout` is in seconds from the start of the call.
 
     `context` goes to the function's parameter of that name; `env` is set while the call lasts.
+    `queue_timeout` is how many seconds it may wait to begin; None = as long as it takes.
+    `max_concurrent` is how many calls of the tool there may be at once, 0 = any number.
     """
 
     tool: str
@@ -26,6 +39,8 @@ class ToolRequest(msgspec.Struct, frozen=True):
     context: dict[str, Any]
     timeout: float
     env: dict[str, str] = {}
+    queue_timeout: float | None = None
+    max_concurrent: int = 0
 
 
 class ToolResult(msgspec.Struct, frozen=True):
@@ -39,7 +54,9 @@ class ToolFailure(msgspec.Struct, frozen=True):
 
     Codes: TOOL_ERROR (the function raised), TOOL_TIMEOUT, TOOL_CRASHED (its process ended),
     TOOL_NOT_FOUND, TOOL_ARGUMENTS (they do not fit the parameters), TOOL_OUTPUT (not JSON, or too
-    large), TOOL_UNAVAILABLE (nothing can be called now).
+    large), TOOL_UNAVAILABLE (nothing can be called now), TOOL_QUEUE_TIMEOUT (it waited too long to
+    begin). Native tools have codes of their own: InvalidArgument, PermissionDenied, FileNotFound,
+    CommandNotAllowed, DeadlineExceeded, Internal.
     """
 
     code: str
@@ -68,18 +85,31 @@ class Executor(Protocol):
         ...
 
 
+def _nothing(_call: ToolCall) -> None:
+    """Nobody wants to know that a call is over."""
+
+
 class ToolCall:
     """A call that was submitted. Its outcome is delivered once, or never after `kill`."""
 
-    __slots__ = ("_done", "frame", "since", "timeout", "tool", "worker")
+    __slots__ = (
+        *("_done", "expiry", "frame", "limit", "over", "queue_timeout", "since", "timeout"),
+        *("tool", "worker"),
+    )
 
     def __init__(self, request: ToolRequest, done: Done) -> None:
         self.tool = request.tool
         self.timeout = request.timeout
+        self.queue_timeout = request.queue_timeout
+        self.limit = request.max_concurrent
         self.frame = _frame_of(request)
         self.since = 0.0
         """When it began to wait for a worker, by the clock of the event loop."""
         self.worker: Worker | None = None
+        self.expiry: asyncio.TimerHandle | None = None
+        """Ends the waiting."""
+        self.over: Callable[[ToolCall], None] = _nothing
+        """Told when nothing runs for the call any more; it may be told twice."""
         self._done: Done | None = done
 
     @property
@@ -87,17 +117,33 @@ class ToolCall:
         """Whether an outcome is still owed."""
         return self._done is not None
 
+    def begin(self, worker: Worker) -> None:
+        """Take note that *worker* runs the call now."""
+        self.worker, self.frame = worker, b""
+        self._stop_waiting()
+
     def kill(self) -> None:
         """End the call and every process it started. Harmless when it has ended already."""
         self._done = None
+        self._stop_waiting()
         if self.worker is not None:
             self.worker.abandon(self)
+        else:
+            self.frame = b""
+            self.over(self)
 
     def finish(self, outcome: ToolOutcome) -> None:
         """Deliver the outcome, unless one was delivered or nobody wants it."""
+        self._stop_waiting()
         done, self._done = self._done, None
+        self.over(self)
         if done is not None:
             done(outcome)
+
+    def _stop_waiting(self) -> None:
+        if self.expiry is not None:
+            self.expiry.cancel()
+            self.expiry = None
 
 
 class _Call(msgspec.Struct):
@@ -119,6 +165,13 @@ def _frame_of(request: ToolRequest) -> bytes:
 def unavailable(reason: str, *, retryable: bool = True) -> ToolFailure:
     """Return the failure of a call that could not be made."""
     return ToolFailure("TOOL_UNAVAILABLE", f"No tool can be called: {reason}.", {}, retryable)
+
+
+def waited_too_long(call: ToolCall) -> ToolFailure:
+    """Return the failure of a call that was not begun in time."""
+    limit = call.queue_timeout or 0.0
+    message = f"The call of {call.tool!r} waited {limit:g} s to begin and was given up."
+    return ToolFailure("TOOL_QUEUE_TIMEOUT", message, {"timeout": limit}, retryable=True)
 
 
 def timed_out(call: ToolCall) -> ToolFailure:

@@ -8,10 +8,10 @@ import signal
 import socket
 import subprocess
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,16 +19,30 @@ from appliance.tools.calls import ending
 from appliance.tools.worker import KILL_GRACE, Owner, Worker
 
 PROGRAM = (
-    f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"
+    f"import sys; sys.path[:] = [{str(Path(__file__).parent)!r}, *filter(None, sys.path)];"
     " from zygote.process import main; main()"
 )
-"""It names the package by its path: the interpreter may be one that does not have this program."""
+"""It names the package by its path: the interpreter may be one that does not have this program.
+The working directory is left out: what lies there must not pass for a module of the library."""
 
 IMPORT_LIMIT = 60.0
 """Seconds that importing the entrypoint may take."""
 
 FORK_LIMIT = 30.0
 """Seconds that forking a worker may take; code of the user that runs at a fork can get stuck."""
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """What a zygote is told when it starts: which file to import, or what the native tools may do.
+
+    `program` is the command of a worker that is no fork of the zygote, as for JavaScript.
+    """
+
+    entrypoint: str | None
+    memory_limit: int
+    program: tuple[str, ...] = ()
+    native: dict[str, Any] | None = None
+    control: int = -1
 
 
 class Keeper(Owner, Protocol):
@@ -70,22 +84,19 @@ _decode = msgspec.json.Decoder(_Message).decode
 class Nursery:
     """Starts a zygote and keeps its workers. It ends by itself when `close` was called.
 
-    *program* is the command of a worker that is no fork of the zygote, as for JavaScript.
-
     Raises OSError when the process cannot be started.
     """
 
     def __init__(
         self,
         python: str,
-        entrypoint: Path,
-        memory_limit: int,
+        orders: Orders,
         environment: Mapping[str, str],
         keeper: Keeper,
-        *,
-        program: Sequence[str] = (),
     ) -> None:
-        self._entrypoint = entrypoint
+        self._task = (
+            f"importing {orders.entrypoint}" if orders.entrypoint else "starting the native tools"
+        )
         self._keeper = keeper
         self._loop = asyncio.get_running_loop()
         self._unborn: deque[Worker] = deque()
@@ -101,10 +112,11 @@ class Nursery:
         self.ended = self._loop.create_future()
         self._control, remote = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with remote:
-            command = [python, "-u", "-c", PROGRAM, str(entrypoint), str(remote.fileno())]
+            orders = msgspec.structs.replace(orders, control=remote.fileno())
+            command = [python, "-u", "-c", PROGRAM, msgspec.json.encode(orders).decode()]
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-                    [*command, str(memory_limit), *program],
+                    command,
                     stdin=subprocess.DEVNULL,
                     stdout=2,  # what tools print goes to the log of the server
                     env=environment,
@@ -116,7 +128,7 @@ class Nursery:
                 raise
         self._control.setblocking(False)
         self._loop.add_reader(self._control, self._readable)
-        what = f"importing {entrypoint} took more than {IMPORT_LIMIT:g} s"
+        what = f"{self._task} took more than {IMPORT_LIMIT:g} s"
         self._limit = self._loop.call_later(IMPORT_LIMIT, self._give_up, what)
 
     @property
@@ -220,9 +232,7 @@ class Nursery:
         self._control.close()
         status = self._status()
         if not self._reason:
-            what = (
-                "the process that starts tools" if self.ready else f"importing {self._entrypoint}"
-            )
+            what = "the process that starts tools" if self.ready else self._task
             self._reason = f"{what} {ending(status)}"
         self.ready = False
         self._settle()

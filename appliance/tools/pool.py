@@ -20,8 +20,9 @@ from appliance.tools.calls import (
     ToolResult,
     unavailable,
 )
-from appliance.tools.nursery import Nursery
+from appliance.tools.nursery import Nursery, Orders
 from appliance.tools.worker import PATIENCE, Worker
+from appliance.tools.zygote.native.grant import Grant
 
 __all__ = [
     "ToolCall",
@@ -79,6 +80,8 @@ class ToolRuntime(msgspec.Struct, frozen=True):
     env: dict[str, str] = {}
     secrets: frozenset[str] = frozenset()
     program: tuple[str, ...] = ()
+    native: Grant | None = None
+    """What the native tools may do, for a pool of these, which has no entrypoint."""
 
 
 class ToolPool:
@@ -102,9 +105,9 @@ class ToolPool:
     @property
     def problem(self) -> str | None:
         """Why tools cannot be called, as a clause, or None when they can."""
-        if self._nursery is not None and not self._nursery.ready:
-            return f"{self._runtime.entrypoint} is still being imported"
-        return self._problem
+        if self._nursery is None or self._nursery.ready or self._runtime.entrypoint is None:
+            return self._problem
+        return f"{self._runtime.entrypoint} is still being imported"
 
     @property
     def processes(self) -> int:
@@ -221,7 +224,7 @@ class ToolPool:
             return
         if self._closed:
             self._refuse_waiting(unavailable("the server is stopping"))
-        elif self._runtime.entrypoint is None:
+        elif not (self._runtime.entrypoint or self._runtime.native):
             self._refuse_waiting(unavailable(NO_ENTRYPOINT, retryable=False))
         elif self._nursery is None:
             self._hatch()
@@ -276,16 +279,13 @@ class ToolPool:
         hidden = SECRETS | runtime.secrets
         inherited = {name: value for name, value in os.environ.items() if name not in hidden}
         entrypoint, environment = runtime.entrypoint, {**inherited, **runtime.env}
-        if entrypoint is None:
-            raise FileNotFoundError(NO_ENTRYPOINT)
-        nursery = Nursery(
-            runtime.python,
-            entrypoint,
-            runtime.memory_limit,
-            environment,
-            self,
+        orders = Orders(
+            entrypoint=str(entrypoint) if entrypoint else None,
+            memory_limit=runtime.memory_limit,
             program=runtime.program,
+            native=runtime.native._asdict() if runtime.native else None,
         )
+        nursery = Nursery(runtime.python, orders, environment, self)
         self._nurseries.add(nursery)
         return nursery
 

@@ -77,6 +77,8 @@ class Worker:
         self.pid = 0
         """Zero until it is born and after it is buried."""
         self.call: ToolCall | None = None
+        self._abandoned: ToolCall | None = None
+        """A call that was killed: it is over when the process is gone."""
         self.since = 0.0
         """When it was last given a call or got free, by the clock of the event loop."""
         self.doomed = False
@@ -106,7 +108,8 @@ class Worker:
         if sent < len(call.frame):
             self._unsent = call.frame[sent:]
             self._loop.add_writer(self._connection, self._writable)
-        self.call, call.worker, call.frame = call, self, b""
+        self.call = call
+        call.begin(self)
         self.since = self._loop.time()
         self._timer = self._loop.call_later(call.timeout, self._expire)
         return True
@@ -133,7 +136,7 @@ class Worker:
     def abandon(self, call: ToolCall) -> None:
         """Kill the process if it is running *call*. No outcome will be delivered."""
         if self.call is call:
-            self.call = None
+            self.call, self._abandoned = None, call
             self.kill()
 
     def _finish(self, outcome: ToolOutcome) -> None:
@@ -210,12 +213,14 @@ class Worker:
         except (msgspec.DecodeError, RecursionError):
             self._broken()
             return
+        if reply.last:
+            self.retire()
         if self.call is None:
             self._broken()
         elif reply.failure is not None:
             code, details = reply.failure.code, reply.failure.details
             # After one lack of memory the next call would meet it as well.
-            if reply.last or details.get("type") == "MemoryError":
+            if details.get("type") == "MemoryError":
                 self.retire()
             self._finish(ToolFailure(code, reply.failure.message, details, code in RETRYABLE))
         else:
@@ -260,6 +265,8 @@ class Worker:
         self._drain()
         self.kill()
         self.pid = 0
+        if self._abandoned is not None:
+            self._abandoned.over(self._abandoned)
         if self.call is None:
             self._cancel_timer()
         elif self._verdict is not None:

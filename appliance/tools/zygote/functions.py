@@ -7,7 +7,7 @@ import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, NamedTuple  # noqa: UP035 - runs on 3.9
+from typing import Any, Callable, NamedTuple, Protocol  # noqa: UP035 - runs on 3.9
 
 from .parameters import parameters_of
 from .refusal import Refusal
@@ -20,8 +20,23 @@ class Function(NamedTuple):
     wants_context: bool
 
 
+class Toolbox(Protocol):
+    """What a worker can call."""
+
+    @property
+    def spent(self) -> bool:
+        """Whether the process must end after the present call."""
+        ...
+
+    def find(self, tool: str) -> Function:
+        """Return what is to be called for the id *tool*. Raises Refusal."""
+        ...
+
+
 class Functions:
     """The functions of a module. Public are the names in `__all__`, or those without underscore."""
+
+    spent = False
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module

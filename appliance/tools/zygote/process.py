@@ -14,9 +14,9 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from .functions import load
+from .functions import Toolbox, load
 from .refusal import sentence_of, user_frames
 from .serving import serve
 
@@ -36,28 +36,31 @@ class Zygote:
             os.set_blocking(end, False)
         self._former = signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._woken_by, warn_on_full_buffer=False)
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._poll.register(control, select.POLLIN)
 
     def run(self) -> socket.socket | None:
         """Obey until the server is gone. Like fork, this returns in each worker as well.
 
         Returns the worker's connection, or None in the zygote when everything it forked is gone.
         """
-        poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
-        poll.register(self._control, select.POLLIN)
         try:
             tell(self._control, ready=True)
             while True:
-                for descriptor, _ in poll.poll():
-                    if descriptor == self._wake:
-                        self._report_deaths()
-                        continue
-                    connection = self._obey()
+                for descriptor, _ in self._poll.poll():
+                    connection = self._heed(descriptor)
                     if connection is not None:
                         return connection
         except ConnectionError:
             self._end_all()
             return None
+
+    def _heed(self, descriptor: int) -> socket.socket | None:
+        if descriptor == self._control.fileno():
+            return self._obey()
+        self._report_deaths()
+        return None
 
     def _end_all(self) -> None:
         for pid in self._alive | self._dead:
@@ -134,28 +137,43 @@ def limit_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (size, hard))
 
 
-def problem_of(error: BaseException, entrypoint: Path) -> str:
+def problem_of(error: BaseException, entrypoint: str) -> str:
     """Say in a clause why the entrypoint could not be imported, and where."""
     frames = user_frames(error)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return f"{entrypoint} cannot be imported: {sentence_of(error)}{where}"
 
 
+def spawn(control: socket.socket, command: list[str], memory_limit: int) -> NoReturn:
+    """Start *command* as often as the server asks for a worker, until the server is gone."""
+    from .spawning import Spawner
+
+    spawner = Spawner(control, command, memory_limit)
+    problem = spawner.rehearse()
+    if problem:
+        tell(control, problem=problem)
+        os._exit(1)
+    die_with_parent(0)
+    spawner.run()
+    os._exit(0)
+
+
 def main() -> None:
-    """Import the entrypoint, then fork workers until the server is gone."""
-    entrypoint, control = Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))
+    """Import what is to be called, then fork workers until the server is gone."""
+    orders = json.loads(sys.argv[1])
+    control = socket.socket(fileno=orders["control"])
     control.set_inheritable(False)
     # Only while importing: afterwards the end of file tells, and the workers' groups are killed.
     die_with_parent(signal.SIGKILL)
     faulthandler.enable()
+    if orders.get("program"):
+        spawn(control, orders["program"], orders["memory_limit"])
     try:
-        limit_memory(int(sys.argv[3]))
-        functions = load(entrypoint)
+        limit_memory(orders["memory_limit"])
+        toolbox = toolbox_of(orders)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the server wants to know
-        tell(control, problem=problem_of(error, entrypoint))
+        tell(control, problem=problem_of(error, orders["entrypoint"] or "the native tools"))
         os._exit(1)
-    if functions.need_asyncio():
-        import asyncio  # noqa: F401
     die_with_parent(0)
     gc.collect()
     gc.freeze()
@@ -163,4 +181,16 @@ def main() -> None:
     if connection is None:
         os._exit(0)
     with contextlib.suppress(ConnectionError):
-        serve(connection, functions)
+        serve(connection, toolbox)
+
+
+def toolbox_of(orders: dict[str, Any]) -> Toolbox:
+    """Return the native tools, or the functions of the entrypoint. Raises what importing raises."""
+    if orders["native"]:
+        from .native.tools import native_tools
+
+        return native_tools(orders["native"])
+    functions = load(Path(orders["entrypoint"]))
+    if functions.need_asyncio():
+        import asyncio  # noqa: F401
+    return functions

@@ -8,7 +8,7 @@ import os
 import socket
 from typing import Any, Iterator  # noqa: UP035 - runs on 3.9
 
-from .functions import Functions
+from .functions import Toolbox
 from .parameters import mismatch_of
 from .refusal import Refusal, raised, sentence_of
 
@@ -18,14 +18,14 @@ DEPTH_LIMIT = 100
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def serve(connection: socket.socket, functions: Functions) -> None:
+def serve(connection: socket.socket, toolbox: Toolbox) -> None:
     """Answer calls until the server closes the connection."""
     own_pid = os.getpid()
     while True:
         frame = receive(connection)
         if frame is None:
             return
-        reply = answer(functions, frame)
+        reply = answer(toolbox, frame)
         if os.getpid() != own_pid:
             os._exit(0)  # the function forked and both returned: only one may answer
         connection.sendall(len(reply).to_bytes(4, "big") + reply)
@@ -41,13 +41,14 @@ def receive(connection: socket.socket) -> bytes | None:
     return data[4:] if data else None
 
 
-def answer(functions: Functions, frame: bytes) -> bytes:
+def answer(toolbox: Toolbox, frame: bytes) -> bytes:
     """Carry out the call in *frame* and return the JSON that answers it."""
     try:
-        return b'{"output":' + output_of(functions, read(frame)) + b"}"
+        reply = b'{"output":' + output_of(toolbox, read(frame))
     except Refusal as refusal:
         report = {"code": refusal.code, "message": str(refusal), "details": refusal.details}
-        return encode({"failure": report}).encode("utf-8", "replace")
+        reply = b'{"failure":' + encode(report).encode("utf-8", "replace")
+    return reply + (b',"last":true}' if toolbox.spent else b"}")
 
 
 def read(frame: bytes) -> Any:
@@ -59,10 +60,10 @@ def read(frame: bytes) -> Any:
         raise Refusal("TOOL_ARGUMENTS", msg) from None
 
 
-def output_of(functions: Functions, call: dict[str, Any]) -> bytes:
+def output_of(toolbox: Toolbox, call: dict[str, Any]) -> bytes:
     """Call the function and return its result as JSON. Raises Refusal."""
     tool, arguments = call["tool"], call["arguments"]
-    function = functions.find(tool)
+    function = toolbox.find(tool)
     if not isinstance(arguments, dict):
         raise Refusal("TOOL_ARGUMENTS", f"The arguments of {tool!r} must be an object.")
     if function.wants_context:
@@ -72,6 +73,8 @@ def output_of(functions: Functions, call: dict[str, Any]) -> bytes:
             result = function.call(**arguments)
             if hasattr(result, "__await__"):
                 result = finish(result)
+    except Refusal:
+        raise
     except BaseException as error:  # noqa: BLE001 - SystemExit ends the call, not the worker
         mismatch = mismatch_of(function.call, arguments) if isinstance(error, TypeError) else ""
         if not mismatch:
