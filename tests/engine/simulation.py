@@ -17,11 +17,16 @@ from appliance.engine.changes import (
     Changes,
     Event,
     Failed,
+    Pause,
+    Received,
     Recover,
+    Resume,
+    Retry,
     Start,
     Succeeded,
     TimerFired,
 )
+from appliance.engine.history import RunEvent
 from appliance.engine.program import GROUPS, Program, source_of
 from appliance.engine.reducer import advance
 from appliance.engine.run import Run, Surroundings, TaskState, load
@@ -64,6 +69,7 @@ class Simulation:
         self.most_calls = 0
         self.task_rows: dict[int, dict[str, Any]] = {}
         self.run_row: dict[str, Any] = {}
+        self.events: list[RunEvent] = []
         self.signal_rows: dict[int, dict[str, Any]] = {}
 
     def start(self) -> Simulation:
@@ -101,17 +107,36 @@ class Simulation:
         """Ask the run to stop."""
         self.deliver(Cancel(self.now_us))
 
+    def pause(self) -> None:
+        """Ask the run to begin nothing new."""
+        self.deliver(Pause(self.now_us))
+
+    def resume(self) -> None:
+        """Ask a paused run to go on."""
+        self.deliver(Resume(self.now_us))
+
+    def retry(self) -> None:
+        """Ask a run that failed to go on from there."""
+        self.deliver(Retry(self.now_us))
+
+    def signal(self, name: str, payload: Any = None, *, signal_id: str = "") -> None:
+        """Send the run a signal."""
+        known = signal_id or f"signal-{len(self.run.signals) + 1}"
+        self.deliver(Received(self.now_us, known, name, payload, "test"))
+
     def crash(self) -> None:
         """Lose everything but the rows, then take the run up again."""
         self.calls.clear()
         self.timers.clear()
         self.run = self.reload()
-        self.deliver(Recover(self.now_us))
+        if not self.run.ended:
+            self.deliver(Recover(self.now_us))
 
     def deliver(self, event: Event) -> None:
         """Advance the run, store its rows, check them, begin the work."""
         changes = advance(self.run, event)
         self._store(changes)
+        self.events += changes.events
         assert shape(self.run) == shape(self.reload())
         for task in changes.kills:
             if self.calls.pop(task.seq, None) is not None:  # else it was never begun
