@@ -20,6 +20,7 @@ _COMMANDS = {
     "validate": "validate:validate",
     "workflow": "workflow:workflow",
     "exec": "executions:executions",
+    "event": "events:event",
     "auth": "auth:auth",
     "migrate": "migrate:migrate",
     "backup": "backup:backup",

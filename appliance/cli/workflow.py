@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from appliance.cli import given
 from appliance.cli.client import Client, call, segment
 from appliance.cli.invocation import CLIENT, Invocation, takes
 from appliance.cli.output import fail
@@ -76,14 +76,17 @@ def run(
 
     The exit code is 0 when the run succeeded and 1 when it did not.
     """
-    given = {**_from_file(input_file), **dict(map(_pair, pairs))}
+    run_input = {
+        **given.from_file("--input-file", input_file),
+        **dict(given.field("--input", text) for text in pairs),
+    }
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
 
     async def work(client: Client) -> dict[str, Any] | str:
         if detach and client.in_process:
             raise UsageError("--detach needs a server, and none runs here; start one first.")
         started = await client.post(
-            f"/workflows/{segment(workflow_id)}/executions", {"input": given}, headers=headers
+            f"/workflows/{segment(workflow_id)}/executions", {"input": run_input}, headers=headers
         )
         exec_id: str = started["exec_id"]
         return exec_id if detach else await _wait(client, exec_id)
@@ -107,28 +110,3 @@ async def _wait(client: Client, exec_id: str) -> dict[str, Any]:
         fate = "is left to the next server" if client.in_process else "goes on"
         click.echo(f'Run {exec_id} {fate}; "exec cancel {exec_id}" ends it.', err=True)
         raise
-
-
-def _from_file(name: str | None) -> dict[str, Any]:
-    if name is None:
-        return {}
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
-        value = json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"--input-file {name}: this is not JSON text: {error}.") from None
-    if not isinstance(value, dict):
-        raise UsageError(f"--input-file {name}: it must hold a JSON object.")
-    return value
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    name, separator, value = text.partition("=")
-    if not separator or name in {"", ":"}:
-        raise UsageError(f'--input {text}: write name=text, or name:=JSON such as "n:=5".')
-    if not name.endswith(":"):
-        return name, value
-    try:
-        return name[:-1], json.loads(value)
-    except ValueError:
-        raise UsageError(f"--input {text}: what follows := must be JSON.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -43,6 +44,7 @@ ACCESS = {
     "DELETE /api/v0/backups/{name}": (401, 403, 404),
     "GET /api/v0/backups/{name}/download": (401, 403, 404),
     "POST /api/v0/backups/{name}/verify": (401, 403, 404),
+    "POST /api/v0/events": (401, 400, 400),
     "GET /api/v0/executions/workflows": (401, 200, 200),
     "GET /api/v0/executions/workflows/{exec_id}": (401, 404, 404),
     "POST /api/v0/executions/workflows/{exec_id}/cancel": (401, 404, 404),
@@ -70,7 +72,31 @@ ACCESS = {
     "GET /api/v0/workflows/{workflow_id}/executions": (401, 200, 200),
     "POST /api/v0/workflows/{workflow_id}/executions": (401, 404, 404),
     "POST /api/v0/workflows/{workflow_id}/executions/sync": (401, 404, 404),
+    "PUT /api/v0/workflows/{workflow_id}": (401, 403, 400),
+    "DELETE /api/v0/workflows/{workflow_id}": (401, 403, 404),
+    "GET /api/v0/project": (401, 200, 200),
+    "PUT /api/v0/project": (401, 403, 405),
+    "DELETE /api/v0/project": (401, 403, 405),
+    "POST /api/v0/project/export": (401, 403, 200),
+    "POST /api/v0/project/import": (401, 403, 200),
+    "POST /api/v0/admin/reload": (401, 403, 501),  # this project was not read from files
 }
+
+for _noun in ("agents", "mcps", "memories", "models", "schemas", "tasks", "tools", "workflows"):
+    ACCESS |= {
+        f"GET /api/v0/{_noun}": (401, 200, 200),
+        f"POST /api/v0/{_noun}/export": (401, 403, 200),
+        f"POST /api/v0/{_noun}/import": (401, 403, 200),
+    }
+    if _noun != "workflows":
+        ACCESS |= {
+            f"GET /api/v0/{_noun}/{{resource_id}}": (401, 404, 404),
+            f"PUT /api/v0/{_noun}/{{resource_id}}": (401, 403, 400),
+            f"DELETE /api/v0/{_noun}/{{resource_id}}": (401, 403, 404),
+        }
+for _part in ("tasks", "agents", "tools"):
+    ACCESS[f"GET /api/v0/workflows/{{workflow_id}}/{_part}"] = (401, 404, 404)
+    ACCESS[f"GET /api/v0/workflows/{{workflow_id}}/{_part}/{{part_id}}"] = (401, 404, 404)
 
 
 def routes(app: Litestar) -> list[str]:
@@ -79,8 +105,7 @@ def routes(app: Litestar) -> list[str]:
 
 async def ask(client: httpx.AsyncClient, route: str) -> httpx.Response:
     method, path = route.split()
-    for name in ("key_id", "name", "exec_id", "user_id", "workflow_id", "slug"):
-        path = path.replace(f"{{{name}}}", "nothing")
+    path = re.sub(r"{\w+}", "nothing", path)
     body: Any = {} if method in {"POST", "PATCH"} else None
     return await client.request(method, path, json=body)
 

@@ -8,6 +8,7 @@ from appliance.server.routes import (
     audit,
     auth,
     backups,
+    events,
     executions,
     hooks,
     keys,
@@ -27,6 +28,7 @@ def routers() -> list[Router]:
     nouns = (
         workflows,
         executions,
+        events,
         users,
         auth,
         keys,
