@@ -28,7 +28,7 @@ _SLUG = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _KEY = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 
 HOOK = frozenset({"headers", "payload", "query"})
-"""Variables of the `filter` of a webhook's event; its `input` has the environment on top."""
+"""Variables of the `filter` and the `input` of a webhook's event."""
 
 
 def read_schedule(section: Section, schema: dict[str, Json] | None) -> Schedule | None:
@@ -108,7 +108,7 @@ def _webhook(section: Section, schemas: Mapping[str, Json]) -> Webhook:
         section.error("a webhook needs at least one event in 'events'")
     found = Webhook(
         slug=slug,
-        method=section.choice("method", _METHODS, "POST"),
+        method=section.choice("method", _METHODS, "POST") if section.has("method") else "",
         events=events,
         verify=_verify(section.section("verify")),
         dedupe=_dedupe(section.section("dedupe")),
@@ -132,7 +132,7 @@ def _event(section: Section, schemas: Mapping[str, Json]) -> WebhookEvent:
     reader = Reader(())
     if section.has("filter"):
         reader.check_condition(section, "filter", HOOK)
-    reader.check_value(section, "input", HOOK | {"env"})
+    reader.check_value(section, "input", HOOK)
     return found
 
 
@@ -140,19 +140,18 @@ def _verify(section: Section | None) -> Verify:
     if section is None:
         return Verify()
     strategy: Any = section.choice("strategy", _STRATEGIES, "none")
-    skew = section.seconds("skew")
     found = Verify(
         strategy=strategy,
         secret=section.text("secret"),
         header=section.text("header"),
-        skew=300.0 if skew is None else skew,
+        skew=section.seconds("skew"),
     )
     section.finish(())
     Reader(()).check_value(section, "secret", frozenset({"env"}))
     for key in _VERIFY_NEEDS[strategy]:
         if not section.text(key):
             section.error(f"{key!r} is missing, which the strategy {strategy} needs")
-    if strategy == "none" and section.has("secret"):
+    if section.text("strategy", "none") == "none" and section.has("secret"):
         section.error("the strategy none checks no secret; write strategy: hmac", "secret")
     return found
 
@@ -175,7 +174,7 @@ def _dedupe(section: Section | None) -> Dedupe:
         section.error("key must be a dotted path into the payload, such as order.id", "key")
     enabled = section.flag("enabled")
     section.finish(())
-    return Dedupe(enabled=enabled, ttl=ttl or 600.0, key=key)
+    return Dedupe(enabled=enabled, ttl=ttl, key=key)
 
 
 def check_names(section: Section, workflow: Workflow, others: Iterable[Workflow]) -> None:
