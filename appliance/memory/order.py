@@ -50,9 +50,16 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def order_of(arguments: bytes) -> Order:
-    """Return the order that a task gives as JSON. Raises InvalidInput naming the field."""
+    """Return the order that a task gives as JSON. Raises InvalidInput naming the field.
+
+    What templates made may be text where a number is meant, and a number where the key is.
+    """
+    given = msgspec.json.decode(arguments, type=dict[str, Json])
+    key = given.get("key")
+    if isinstance(key, int | float) and not isinstance(key, bool):
+        given["key"] = str(key)
     try:
-        return msgspec.json.decode(arguments, type=Order, strict=False)
+        return msgspec.convert(given, Order, strict=False)
     except msgspec.ValidationError as problem:
         raise InvalidInput(f"The memory task is not valid: {problem}.") from problem
 

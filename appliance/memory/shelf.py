@@ -72,12 +72,13 @@ class Shelf:
 
     def replace(self, entries: Sequence[Entry]) -> None:
         """Put *entries* in the place of what is there. Raises Conflict when a buffer is too small."""
-        self._row = {**_EMPTY, "flushed_at": self.flushed_at}
-        if entries:
-            self._messages.clear()
-            self.append(entries)
-        else:
+        if not entries:
             self.remove()
+            return
+        if self.count:
+            self._messages.delete_through(self._row["last_position"])
+            self._row = {**_EMPTY, "flushed_at": self.flushed_at}
+        self.append(entries)
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Add *entries*, and let the oldest go where there are too many then.
@@ -102,7 +103,8 @@ class Shelf:
             written_at=self.now,
             expires_at=self._expiry(),
         )
-        self._delete(old[:surplus])
+        if gone := old[:surplus]:
+            self._messages.delete_through(gone[-1].position)
         self._messages.insert(
             {"position": last + 1 + place, **msgspec.structs.asdict(entry)}
             for place, entry in enumerate(kept)
@@ -115,7 +117,7 @@ class Shelf:
             token_count=self.tokens - sum(weight.tokens for weight in gone),
             flushed_at=self.now,
         )
-        self._delete(gone)
+        self._messages.delete(weight.position for weight in gone)
 
     def copy(self, target: str) -> None:
         """Keep every message under the key *target* too, which is written now."""
@@ -150,10 +152,6 @@ class Shelf:
         place = {"memory_ref": self.definition.memory.id, "key": self.key}
         self._row = {**self._row, **place, **changed}
         self._keys.put(self._row)
-
-    def _delete(self, gone: Sequence[Weight]) -> None:
-        if gone:
-            self._messages.delete(weight.position for weight in gone)
 
     def _expiry(self) -> int | None:
         ttl = self.definition.memory.ttl

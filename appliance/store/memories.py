@@ -45,7 +45,7 @@ class MemoryKeys:
 
 
 class MemoryMessages:
-    """Messages under one key. Every method is one statement in the caller's transaction."""
+    """Messages under one key. Every method is one query in the caller's transaction."""
 
     def __init__(self, tx: Transaction, memory_ref: str, key: str) -> None:
         self._tx = tx
@@ -75,12 +75,12 @@ class MemoryMessages:
 
     def delete(self, positions: Iterable[int]) -> None:
         """Remove the messages at *positions*."""
-        rows = as_json({"position": position} for position in positions)
-        self._tx.run("delete_memory_messages", rows=rows, **self._place)
+        rows = [{**self._place, "position": position} for position in positions]
+        self._tx.many("delete_memory_message", rows)
 
-    def clear(self) -> None:
-        """Remove every message."""
-        self._tx.run("delete_all_memory_messages", **self._place)
+    def delete_through(self, position: int) -> None:
+        """Remove the messages up to *position*, which are the oldest."""
+        self._tx.run("delete_memory_messages_through", position=position, **self._place)
 
 
 class MemoryOperations:

@@ -89,15 +89,15 @@ SELECT memory_ref, :target, position, role, content, tokens
 FROM memory_messages
 WHERE memory_ref = :memory_ref AND key = :key;
 
--- name: delete_memory_messages
--- Removes some messages of a key by their places.
+-- name: delete_memory_message
+-- Removes one message of a key.
 DELETE FROM memory_messages
-WHERE memory_ref = :memory_ref AND key = :key
-    AND position IN (SELECT CAST(gone.value ->> 'position' AS bigint) FROM json_each(:rows) AS gone);
+WHERE memory_ref = :memory_ref AND key = :key AND position = :position;
 
--- name: delete_all_memory_messages
--- Removes the messages of a key, which stays.
-DELETE FROM memory_messages WHERE memory_ref = :memory_ref AND key = :key;
+-- name: delete_memory_messages_through
+-- Removes the messages of a key up to a place, which are the oldest.
+DELETE FROM memory_messages
+WHERE memory_ref = :memory_ref AND key = :key AND position <= :position;
 
 -- name: get_memory_operation
 -- What an operation that was applied came to.
