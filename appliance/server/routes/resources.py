@@ -139,7 +139,11 @@ def _listing(noun: str) -> HTTPRouteHandler:
         return listing(request, page_type, page, limit)
 
     handler.__annotations__["return"] = Response[Envelope[page_type]]  # type: ignore[valid-type]
-    _say(handler, f"list_{noun}", f"List the {noun} that files and the API define, by id.")
+    _say(
+        handler,
+        f"list_{kind}_definitions",
+        f"List the {noun} that files and the API define, by id.",
+    )
     return get(f"/{noun}", opt=raises(NotFound), tags=[noun])(handler)
 
 
