@@ -153,7 +153,7 @@ def _showing(noun: str) -> HTTPRouteHandler:
     ) -> Response[Envelope[Definition] | None]:
         return await answer_get(request, noun, resource_id, if_none_match)
 
-    _say(handler, f"get_{KINDS[noun]}", "Show a definition; secrets are for admins only.")
+    _say(handler, f"get_{KINDS[noun]}_definition", "Show a definition; secrets are for admins only.")
     opt = raises(NotFound) | UNCHANGED
     return get(f"/{noun}/{{resource_id:str}}", opt=opt, tags=[noun])(handler)
 
@@ -169,7 +169,7 @@ def _putting(noun: str) -> HTTPRouteHandler:
 
     _say(
         handler,
-        f"put_{KINDS[noun]}",
+        f"put_{KINDS[noun]}_definition",
         "Create or replace a definition. New runs use it when this answers.",
     )
     return put(f"/{noun}/{{resource_id:str}}", opt=PUTTING, tags=[noun])(handler)
@@ -183,7 +183,7 @@ def _deleting(noun: str) -> HTTPRouteHandler:
 
     _say(
         handler,
-        f"delete_{KINDS[noun]}",
+        f"delete_{KINDS[noun]}_definition",
         "Remove a definition that came through the API and that nothing else names.",
     )
     return delete(f"/{noun}/{{resource_id:str}}", opt=DELETING, tags=[noun])(handler)
