@@ -5,8 +5,10 @@ Nothing here reads a clock, does I/O or draws randomness but what the event and 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
+from operator import attrgetter
 
 from appliance.clock import MICROSECONDS
 from appliance.engine import context, groups, history, outcome, waits
@@ -57,7 +59,7 @@ class Step:
         task.status, task.wake_at = "PENDING", None
         self.touch(task)
         if task.parent is not None and task.parent.node.type in GROUPS:
-            task.parent.held.append(task)
+            insort(task.parent.held, task, key=attrgetter("position"))
 
     def go_on(self, task: TaskState) -> None:
         """Begin again what was held back or reopened, where it stopped."""

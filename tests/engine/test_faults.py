@@ -45,7 +45,7 @@ class FaultyDatabase:
 
 
 def _every_run(tx: Transaction) -> list[Row]:
-    return WorkflowStates(tx).page(workflow_id=None, status="", before=LAST_ID, limit=9)
+    return WorkflowStates(tx).page(workflow_id=None, statuses=(), since="", before=LAST_ID, limit=9)
 
 
 def _failed(error: ApplianceError) -> Future[Any]:
