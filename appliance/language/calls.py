@@ -24,7 +24,7 @@ def check_calls(scope: Sequence[Placed], reader: Reader, offer: Offer) -> dict[s
         declared = offer.tools.get(name)
         used[name] = declared.tool if declared else Tool(id=name)
         if name.startswith(PREFIX):
-            _check_native(placed, used[name])
+            _check_native(placed, used[name], offer)
         else:
             _check_call(placed, used[name], declared, offer)
         if declared:
@@ -32,11 +32,14 @@ def check_calls(scope: Sequence[Placed], reader: Reader, offer: Offer) -> dict[s
     return used
 
 
-def _check_native(placed: Placed, tool: Tool) -> None:
+def _check_native(placed: Placed, tool: Tool, offer: Offer) -> None:
     if tool.id in NOT_AVAILABLE:
         placed.section.error(later.not_available(f"the tool {tool.id}"), "tool")
     elif tool.id not in NATIVE:
         message = f"there is no native tool {tool.id!r}{hint(tool.id, NATIVE)}"
+        placed.section.error(message, "tool")
+    elif not offer.native_tools:
+        message = "the native tools are turned off by the setting runtime.native_tools.enabled"
         placed.section.error(message, "tool")
     elif _readable(placed):
         _check_arguments(placed, tool, NATIVE[tool.id])

@@ -16,7 +16,7 @@ from appliance.language.catalog import Catalog
 from appliance.language.definitions import LISTS, check_binding
 from appliance.language.model import Project, Runtime
 from appliance.language.offers import Offer
-from appliance.language.options import Options, read_options
+from appliance.language.options import read_options
 from appliance.language.problems import texts
 from appliance.language.runtimes import read_functions, read_runtime, refusal
 from appliance.language.sections import Section
@@ -31,7 +31,11 @@ _AUTHOR: Shape = {**_PERSON, "contributors": each(_PERSON)}
 
 
 def load_project(
-    path: Path | None, env: Mapping[str, str], resources: Iterable[Resource] = ()
+    path: Path | None,
+    env: Mapping[str, str],
+    resources: Iterable[Resource] = (),
+    *,
+    native_tools: bool = True,
 ) -> Project:
     """Load the project at *path*: a directory, one workflow file, or None for the sample.
 
@@ -39,6 +43,7 @@ def load_project(
     *resources* are further definitions, stored through the API; their problems name the file
     `api:<kind>/<id>`. Where a file defines the same, `config.source_of_truth` says who wins: with
     `repo` the file, and the other one is an error; with `builder` the one from the API.
+    *native_tools* is whether the tools that are built in can be called.
 
     Raises: InvalidProject, its `details["problems"]` being every problem as file:line:col: message.
     """
@@ -47,29 +52,30 @@ def load_project(
         place = place.parent
     sources = Sources(place if place.is_dir() else place.parent)
     stored = list(sources.of_api(resources))
+    offer = Offer(native_tools=native_tools)
     if place.is_dir():
-        project = _directory_project(sources, stored)
+        project = _directory_project(sources, stored, offer)
     else:
-        project = _file_project(sources, place.name, stored)
+        project = _file_project(sources, place.name, stored, offer)
     sources.problems.raise_errors()
     assert project is not None
     warnings = tuple(texts(sources.problems.warnings))
     return msgspec.structs.replace(project, env=dict(env), warnings=warnings)
 
 
-def _file_project(sources: Sources, name: str, stored: list[Entry]) -> Project | None:
+def _file_project(sources: Sources, name: str, stored: list[Entry], offer: Offer) -> Project | None:
     """Read one workflow file as a project of its own, which has the id of the workflow as its name."""
     section = sources.open(name)
     if section is None:
         return None
     runtime = read_runtime(None, sources.directory)
     catalog = Catalog(sources, [Entry("workflow", section, sources.problems), *stored])
-    fields = catalog.read(_offer(sources, runtime, Options()))
+    fields = catalog.read(_with_runtime(offer, sources, runtime))
     directory = str(sources.directory)
     return Project(name=section.text("id"), directory=directory, runtime=runtime, **fields)
 
 
-def _directory_project(sources: Sources, stored: list[Entry]) -> Project | None:
+def _directory_project(sources: Sources, stored: list[Entry], offer: Offer) -> Project | None:
     """Read compozy.yaml and what it names, finds and defines."""
     section = sources.open(PROJECT_FILE)
     if section is None:
@@ -80,7 +86,7 @@ def _directory_project(sources: Sources, stored: list[Entry]) -> Project | None:
     truth = config.choice("source_of_truth", ("repo", "builder"), "repo") if config else "repo"
     entries = [*sources.of_project(section), *stored]
     catalog = Catalog(sources, entries, builder=truth == "builder")
-    fields = catalog.read(_offer(sources, runtime, options))
+    fields = catalog.read(_with_runtime(offer._replace(options=options), sources, runtime))
     if not fields["workflows"]:
         section.warn("the project has no workflow")
     project = Project(
@@ -96,10 +102,9 @@ def _directory_project(sources: Sources, stored: list[Entry]) -> Project | None:
     return project
 
 
-def _offer(sources: Sources, runtime: Runtime, options: Options) -> Offer:
+def _with_runtime(offer: Offer, sources: Sources, runtime: Runtime) -> Offer:
     entrypoint = sources.shown(Path(runtime.entrypoint or ""))
-    return Offer(
-        options=options,
+    return offer._replace(
         functions=read_functions(runtime, entrypoint, sources.problems),
         entrypoint=entrypoint,
         refusal=refusal(runtime),

@@ -39,6 +39,8 @@ class Offer(NamedTuple):
     entrypoint: str = ""
     refusal: str = ""
     """Why no function can be called at all."""
+    native_tools: bool = True
+    """Whether the tools that are built in can be called."""
 
     def has_function(self, name: str) -> bool:
         """Whether there is, or may be, a function *name*."""

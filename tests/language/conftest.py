@@ -35,6 +35,12 @@ class Files:
         """Load the directory."""
         return load_project(self.directory, env)
 
+    def load_with(self, *resources: tuple[str, str, str]) -> Project:
+        """Load the directory and what was stored through the API: kind, id and text."""
+        return load_project(
+            self.directory, {}, [(*rest, dedent(text)) for *rest, text in resources]
+        )
+
     def workflow(self, text: str) -> Workflow:
         """Load one workflow file and return the workflow."""
         return next(iter(self.single(text).workflows.values()))
