@@ -22,12 +22,14 @@ from appliance.memory.calls import MemoryCalls
 from appliance.operations.bootstrap import bootstrap
 from appliance.operations.definitions import Definitions, Follower, Load
 from appliance.operations.identity import Identity
+from appliance.operations.native_tools import grant
 from appliance.operations.webhooks import Webhooks
 from appliance.store import migrations, open_database
 from appliance.store.database import Database, settle
 from appliance.store.datadir import DataDirectory, InstanceLock
 from appliance.store.probe import Probe
-from appliance.tools.pool import ToolPool, ToolRuntime
+from appliance.tools.pool import ToolRuntime
+from appliance.tools.pools import ToolPools
 
 PROBE_EVERY = 5.0
 
@@ -59,7 +61,7 @@ class Appliance:
         data: DataDirectory,
         lock: InstanceLock,
         db: Database,
-        pool: ToolPool,
+        pool: ToolPools,
     ) -> None:
         project = definitions.project
         self.settings = settings
@@ -107,7 +109,7 @@ class Appliance:
             home = Path(settings.database.path).parent
             if home.is_absolute() and home != data.path:
                 stack.enter_context(DataDirectory(home).lock())  # two servers may share one file
-            pool = ToolPool(tool_runtime(settings, project))
+            pool = ToolPools(tool_runtime(settings, project))
             stack.push_async_callback(pool.close)
             importing = asyncio.create_task(pool.open())
             stack.callback(importing.cancel)
@@ -193,6 +195,7 @@ def tool_runtime(settings: Settings, project: Project) -> ToolRuntime:
         max_processes=settings.runtime.max_tool_processes,
         memory_limit=project.runtime.memory_limit,
         env=project.env,
+        native=grant(settings, project.directory),
     )
 
 

@@ -135,6 +135,7 @@ class ToolCall:
     def finish(self, outcome: ToolOutcome) -> None:
         """Deliver the outcome, unless one was delivered or nobody wants it."""
         self._stop_waiting()
+        self.frame = b""
         done, self._done = self._done, None
         self.over(self)
         if done is not None:

@@ -19,7 +19,9 @@ from appliance.tools.calls import (
     ToolRequest,
     ToolResult,
     unavailable,
+    waited_too_long,
 )
+from appliance.tools.gates import Gates
 from appliance.tools.nursery import Nursery, Orders
 from appliance.tools.worker import PATIENCE, Worker
 from appliance.tools.zygote.native.grant import Grant
@@ -95,6 +97,7 @@ class ToolPool:
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
         self._waiting: deque[ToolCall] = deque()
+        self._gates = Gates(self._admit)
         self._growth: asyncio.TimerHandle | None = None
         self._retirement: asyncio.TimerHandle | None = None
         self._problem: str | None = None
@@ -121,8 +124,8 @@ class ToolPool:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for a worker."""
-        return sum(call.open for call in self._waiting)
+        """How many calls wait to begin."""
+        return sum(call.open for call in self._waiting) + self._gates.waiting
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -167,6 +170,9 @@ class ToolPool:
     async def close(self) -> None:
         """Kill every process and return when they are gone. Open calls get no outcome."""
         self._closed = True
+        self._gates.clear()
+        for call in self._waiting:
+            call.kill()
         self._waiting.clear()
         for timer in (self._growth, self._retirement):
             if timer is not None:
@@ -181,14 +187,23 @@ class ToolPool:
     def submit(self, request: ToolRequest, done: Done) -> ToolCall:
         """Begin a call. *done* gets the outcome on the event loop, later, unless the call is killed."""
         call = ToolCall(request, done)
+        if call.queue_timeout is not None:
+            call.expiry = self._loop.call_later(call.queue_timeout, self._expire, call)
+        self._gates.enter(call)
+        return call
+
+    def _expire(self, call: ToolCall) -> None:
+        call.finish(waited_too_long(call))
+
+    def _admit(self, call: ToolCall) -> None:
+        """Give *call* to a worker, now or when one gets free."""
         while self._idle:
             worker = self._idle.pop()
             if not worker.doomed and worker.start(call):
-                return call
+                return
         call.since = self._loop.time()
         self._waiting.append(call)
         self._attend()
-        return call
 
     def free(self, worker: Worker) -> None:
         """Give *worker* the call that has waited longest, or keep it for later."""

@@ -170,11 +170,15 @@ function depthOf(text) {
 
 // -- errors -----------------------------------------------------------------------------------
 
+const NO_MEMORY = /memory|allocation failed/i; // the next call would meet it as well
+
 /* Report what a function threw, which may be anything. */
 function thrown(error) {
   const cause = error instanceof Error && error.cause ? `; cause: ${sentenceOf(error.cause)}` : "";
   const details = { type: nameOf(error), traceback: framesOf(error) };
-  return new Refusal("TOOL_ERROR", sentenceOf(error) + cause, details);
+  const refusal = new Refusal("TOOL_ERROR", sentenceOf(error) + cause, details);
+  refusal.last = error instanceof RangeError && NO_MEMORY.test(error.message);
+  return refusal;
 }
 
 function sentenceOf(error) {

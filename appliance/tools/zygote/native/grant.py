@@ -13,7 +13,10 @@ class Grant(NamedTuple):
     """Where relative paths start."""
     additional_roots: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
-    """Files and directories that stay out of reach even inside a root; they need not exist."""
+    """Files and directories that stay out of reach even inside a root; they need not exist.
+
+    A `*` at the end stands for every name that begins so.
+    """
     commands: tuple[str, ...] = ()
     """What may be executed: names that are looked up in `path`, or absolute paths."""
     path: str = os.defpath

@@ -31,17 +31,22 @@ class Guard:
 
     def __init__(self, grant: Grant) -> None:
         self._nodes = set()
-        self._names = set()
-        for path in (*grant.protected, *OUT_OF_REACH):
+        self._names = []
+        for entry in (*grant.protected, *OUT_OF_REACH):
+            path = entry.rstrip("*")
             self._nodes.add(identity_of(path))
             for spelling in (path, os.path.realpath(path)):
                 directory, name = os.path.split(spelling)
-                self._names.add((identity_of(directory), name))
+                self._names.append((identity_of(directory), name, path != entry))
         self._nodes.discard(None)
 
     def forbids_name(self, directory: int, name: str) -> bool:
         """Tell whether *name* in an open directory is protected, be there something or not."""
-        return (identity(os.fstat(directory)), name) in self._names
+        here = identity(os.fstat(directory))
+        return any(
+            here == place and (name == own or (begins and name.startswith(own)))
+            for place, own, begins in self._names
+        )
 
     def forbids_root(self, root: str) -> bool:
         """Tell whether the directory *root* is protected, or lies in one that is."""
