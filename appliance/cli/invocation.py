@@ -18,11 +18,13 @@ import msgspec
 
 from appliance.cli.output import Output, warn
 from appliance.config import registry
-from appliance.errors import UsageError
+from appliance.errors import InvalidConfiguration, InvalidProject, UsageError
 
 if TYPE_CHECKING:
     from appliance.config import Loaded
     from appliance.language.model import Project
+    from appliance.language.sources import Resource
+    from appliance.operations.definitions import Load
 
 PLACE = ("cli.cwd", "cli.env_file", "data_dir")
 """Settings of every command: where it works."""
@@ -67,22 +69,41 @@ class Invocation:
         Warnings about the project are shown. Raises: InvalidConfiguration, InvalidProject with
         every problem.
         """
-        from appliance.config.loading import PROJECT_FILE
-        from appliance.language.loader import load_project
-
         loaded = self.load(path)
-        cwd = loaded.settings.cwd
-        here = cwd if (cwd / PROJECT_FILE).is_file() else None
-        found = load_project(Path(cwd, path) if path else here, loaded.env)
+        found = _read_project(loaded, path)
         for warning in found.warnings:
             warn(warning)
-        limits = loaded.settings.runtime
-        runtime = msgspec.structs.replace(
-            found.runtime,
-            timeout=limits.tool_execution_timeout,
-            memory_limit=limits.tool_memory_limit,
-        )
-        return loaded, msgspec.structs.replace(found, env=loaded.env, runtime=runtime)
+        return loaded, found
+
+    def reader(self, path: Path | None = None) -> Load:
+        """Return what reads that project again, from the files as they are then."""
+
+        def read(resources: Iterable[Resource]) -> Project:
+            from appliance.config import load
+
+            try:
+                loaded = load(self.flags, Path.cwd(), os.environ, project=path)
+            except InvalidConfiguration as error:
+                raise InvalidProject(error.message, problems=[error.message]) from None
+            return _read_project(loaded, path, resources)
+
+        return read
+
+
+def _read_project(loaded: Loaded, path: Path | None, resources: Iterable[Resource] = ()) -> Project:
+    from appliance.config.loading import PROJECT_FILE
+    from appliance.language.loader import load_project
+
+    cwd = loaded.settings.cwd
+    here = cwd if (cwd / PROJECT_FILE).is_file() else None
+    found = load_project(Path(cwd, path) if path else here, loaded.env, resources)
+    limits = loaded.settings.runtime
+    runtime = msgspec.structs.replace(
+        found.runtime,
+        timeout=limits.tool_execution_timeout,
+        memory_limit=limits.tool_memory_limit,
+    )
+    return msgspec.structs.replace(found, env=loaded.env, runtime=runtime)
 
 
 def takes(*paths: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
