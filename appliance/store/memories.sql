@@ -109,15 +109,15 @@ INSERT INTO memory_operations (caller, number, request, result, applied_at)
 VALUES (:caller, :number, :request, :result, :applied_at);
 
 -- name: forget_memory_operations
--- Forgets operations of tasks that have succeeded, and old ones whose caller is no task.
+-- Forgets operations of tasks that succeeded, and old ones of requests and of unknown tasks.
+-- A scalar subquery goes by key; for EXISTS PostgreSQL would read all tasks.
 DELETE FROM memory_operations
-WHERE EXISTS (
-    SELECT 1 FROM task_states AS t
-    WHERE t.workflow_exec_id = memory_operations.caller AND t.seq = memory_operations.number
-        AND t.status = 'SUCCESS'
-) OR (
-    applied_at < :before AND NOT EXISTS (
-        SELECT 1 FROM task_states AS t
-        WHERE t.workflow_exec_id = memory_operations.caller AND t.seq = memory_operations.number
-    )
+WHERE (number = 0 AND applied_at < :before) OR (
+    number > 0 AND COALESCE(
+        (
+            SELECT t.status FROM task_states AS t
+            WHERE t.workflow_exec_id = memory_operations.caller AND t.seq = memory_operations.number
+        ),
+        CASE WHEN applied_at < :before THEN 'SUCCESS' ELSE 'RUNNING' END
+    ) = 'SUCCESS'
 );

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -152,13 +153,11 @@ def test_what_goes_is_the_fewest_that_make_it_fit(
 
 def test_no_memory_is_without_a_bound() -> None:
     """Whatever the project says, and the number that does not count is not looked at."""
-    huge = {"max_messages": 10**9, "max_tokens": 10**9}
-    for kind in ("token_based", "message_count_based", "buffer"):
-        limits = Limits.of(Memory(id="m", type=kind, **huge))
-        assert (MAX_MESSAGES, MAX_TOKENS) == (limits.messages, limits.tokens)
-    small = {"max_messages": 1, "max_tokens": 1}
-    found = [
-        Limits.of(Memory(id="m", type=kind, **small))[:2]  # type: ignore[arg-type]
-        for kind in ("token_based", "message_count_based", "buffer")
-    ]
-    assert [(MAX_MESSAGES, 1), (1, MAX_TOKENS), (MAX_MESSAGES, MAX_TOKENS)] == found
+
+    def bounds(most: int) -> list[tuple[int, int]]:
+        kinds = get_args(get_type_hints(Memory)["type"])
+        found = [Memory(id="m", type=kind, max_messages=most, max_tokens=most) for kind in kinds]
+        return [Limits.of(memory)[:2] for memory in found]
+
+    assert 3 * [(MAX_MESSAGES, MAX_TOKENS)] == bounds(10**9)
+    assert [(MAX_MESSAGES, 1), (1, MAX_TOKENS), (MAX_MESSAGES, MAX_TOKENS)] == bounds(1)

@@ -15,7 +15,7 @@ from appliance.store.memories import MemoryOperations
 from appliance.store.task_states import TaskStates
 from appliance.store.workflow_states import Definitions, WorkflowStates
 from appliance.tools.calls import ToolResult
-from tests.store.test_runs import run, task
+from tests.store.test_runs import Columns, run, task
 
 from .conftest import MakeDesk
 from .desk import RUN, Desk
@@ -92,7 +92,7 @@ async def test_what_is_done_with_is_forgotten(desk_of: MakeDesk, db: Database) -
     callers = [str(done["workflow_exec_id"]), str(open_["workflow_exec_id"])]
 
     def prepare(tx: Transaction) -> None:
-        row = {"hash": "hash", "workflow_id": "flow", "source": "{}", "created_at": 1}
+        row: Columns = {"hash": "hash", "workflow_id": "flow", "source": "{}", "created_at": 1}
         Definitions(tx).keep([row])
         WorkflowStates(tx).insert([done, open_])
         TaskStates(tx).insert([task(callers[0], 1, status="SUCCESS"), task(callers[1], 1)])
