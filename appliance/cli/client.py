@@ -186,7 +186,8 @@ async def _in_process(
 
     check_knowledge(settings, definition.vector_dbs)
     # Interrupted runs are left to the next server: a command does what it was asked, and ends.
-    async with Appliance.open(settings, definition, resume=False) as appliance:
+    read = invocation.reader(project)
+    async with Appliance.open(settings, definition, load=read, resume=False) as appliance:
         key = settings.cli.api_key or data.read_admin_key()
         if key is None and settings.server.auth_enabled:
             raise Unauthorized(

@@ -16,6 +16,7 @@ from appliance.errors import ApplianceError, InvalidProject, UsageError
 
 _COMMANDS = {
     "start": "start:start",
+    "dev": "dev:dev",
     "init": "init:init",
     "validate": "validate:validate",
     "workflow": "workflow:workflow",

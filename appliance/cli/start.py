@@ -15,6 +15,7 @@ from appliance.cli.program import called_as
 if TYPE_CHECKING:
     from appliance.config import Settings
     from appliance.language.model import Project, Workflow
+    from appliance.server.serve import Beside
 
 
 @click.command()
@@ -24,8 +25,13 @@ def start(invocation: Invocation, path: Path | None) -> int:
     """Start the server. It needs no configuration.
 
     PATH is a directory with compozy.yaml or one workflow file; by default the current directory, or
-    a small sample when there is no compozy.yaml here.
+    a small sample when there is no compozy.yaml here. SIGHUP has the project read again.
     """
+    return serve(invocation, path)
+
+
+def serve(invocation: Invocation, path: Path | None, beside: Beside | None = None) -> int:
+    """Serve the project at *path* and return the exit code; *beside* runs as long as the server."""
     loaded, project = invocation.project(path)
     settings = loaded.settings
     log.configure(settings.log_level, settings.log_format)
@@ -36,7 +42,13 @@ def start(invocation: Invocation, path: Path | None) -> int:
         warn(warning)
     for name in loaded.unused:
         warn(f"compozy.yaml: {name} has no effect here.")
-    return run(settings, project, lambda url: _greet(settings, project, url))
+    return run(
+        settings,
+        project,
+        lambda url: _greet(settings, project, url),
+        load=invocation.reader(path),
+        beside=beside,
+    )
 
 
 def _greet(settings: Settings, project: Project, url: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CODE = (".py", ".ts", ".js")
@@ -15,12 +15,15 @@ Stamps = dict[str, tuple[int, int, int]]
 """Path -> when it was written in nanoseconds, size, number of the file."""
 
 
-def stamps(directory: Path, suffixes: tuple[str, ...] = SOURCES) -> Stamps:
-    """Return the stamps of the sources below *directory*, and of what is named like `.env`.
+def stamps(
+    directory: Path, suffixes: tuple[str, ...] = SOURCES, others: Iterable[Path] = ()
+) -> Stamps:
+    """Return the stamps of the sources below *directory*, of what is named like `.env`, and *others*.
 
     Hidden directories, virtual environments and what a server keeps there are left out.
     """
-    return {entry.path: _stamp(entry) for entry in _files(directory, suffixes, _MAX_DEPTH)}
+    found = {entry.path: _stamp(entry) for entry in _files(directory, suffixes, _MAX_DEPTH)}
+    return found | {str(path): _stamp(path) for path in others}
 
 
 def _files(
@@ -44,7 +47,7 @@ def _is_source(name: str) -> bool:
     return not name.startswith(".") and name not in _SKIPPED
 
 
-def _stamp(entry: os.DirEntry[str]) -> tuple[int, int, int]:
+def _stamp(entry: os.DirEntry[str] | Path) -> tuple[int, int, int]:
     try:
         found = entry.stat()
     except OSError:

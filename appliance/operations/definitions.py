@@ -17,12 +17,10 @@ from appliance import clock
 from appliance.errors import InvalidProject, NotSupported
 from appliance.language.mentions import Name
 from appliance.language.model import Project
+from appliance.language.sources import Resource
 from appliance.operations.actors import Actor
 from appliance.store.database import Database, Row, T, Transaction, settle
 from appliance.store.resources import Resources
-
-Resource = tuple[str, str, str]
-"""Kind, id and text of a definition that came through the API."""
 
 Load = Callable[[Iterable[Resource]], Project]
 """Reads the project again: its files as they are now, and these definitions. Raises InvalidProject."""

@@ -7,10 +7,10 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import structlog
 import uvicorn
@@ -20,6 +20,7 @@ from appliance.config import Settings
 from appliance.errors import ApplianceError, StorageBroken, Unavailable
 from appliance.language.model import Project
 from appliance.operations.appliance import Appliance
+from appliance.operations.definitions import Load
 from appliance.server.app import create_app
 from appliance.server.deadlines import DeadlineProtocol
 from appliance.server.limits import Limits
@@ -41,8 +42,21 @@ OnReady = Callable[[str], None]
 """Told the URL of the server once it answers."""
 
 
-def run(settings: Settings, project: Project, on_ready: OnReady = lambda _: None) -> int:
+Beside = Callable[[Appliance], Coroutine[Any, Any, None]]
+"""Runs as long as the server does, and is cancelled at its end."""
+
+
+def run(
+    settings: Settings,
+    project: Project,
+    on_ready: OnReady = lambda _: None,
+    *,
+    load: Load | None = None,
+    beside: Beside | None = None,
+) -> int:
     """Serve *project* until SIGTERM or SIGINT and return the exit code.
+
+    SIGHUP has it read again by *load*.
 
     0 is an orderly stop, 74 broken storage. Raises what `Appliance.open` raises, and Unavailable
     when the address is taken.
@@ -51,15 +65,26 @@ def run(settings: Settings, project: Project, on_ready: OnReady = lambda _: None
 
     _raise_limits()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(settings, project, on_ready))
+        return runner.run(_run(settings, project, on_ready, load, beside))
 
 
-async def _run(settings: Settings, project: Project, on_ready: OnReady) -> int:
+async def _run(
+    settings: Settings,
+    project: Project,
+    on_ready: OnReady,
+    load: Load | None,
+    beside: Beside | None,
+) -> int:
     DataDirectory(settings.data_dir).require_free()  # a better sentence than "address in use"
     # The address first: when it is taken, no run is taken up and no migration made.
     with bind(settings.server.host, settings.server.port) as listener, Stop() as stop:
-        async with Appliance.open(settings, project) as appliance:
-            return await serve(appliance, stop, listener=listener, on_ready=on_ready)
+        async with Appliance.open(settings, project, load=load) as appliance:
+            companion = asyncio.create_task(beside(appliance)) if beside else None
+            try:
+                return await serve(appliance, stop, listener=listener, on_ready=on_ready)
+            finally:
+                if companion is not None:
+                    companion.cancel()
 
 
 async def serve(
@@ -81,7 +106,8 @@ async def serve(
         on_ready(url)
         notifier.send("READY=1")
         watchdog = asyncio.create_task(notifier.keep_alive())
-        exit_code = await stop.requested()
+        with reloading_on_hangup(appliance):
+            exit_code = await stop.requested()
         notifier.send("STOPPING=1")
         watchdog.cancel()
         appliance.lock.announce("")
@@ -126,6 +152,33 @@ class Stop:
             _leave_at_once(signum)
         log.info("server.stopping", signal=signum.name)
         self._request(0)
+
+
+@contextmanager
+def reloading_on_hangup(appliance: Appliance) -> Iterator[None]:
+    """Read the project again at each SIGHUP; where it is wrong the former one goes on."""
+    loop, under_way = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    def begin() -> None:
+        task = loop.create_task(_reload(appliance))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, begin)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+async def _reload(appliance: Appliance) -> None:
+    try:
+        changes = await appliance.reload()
+    except ApplianceError as error:
+        problems = error.details.get("problems", [])
+        log.warning("project.not_reloaded", why=error.message, problems=problems)
+    else:
+        log.info("project.reloaded", changes=changes)
 
 
 @asynccontextmanager
