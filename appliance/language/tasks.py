@@ -52,7 +52,8 @@ _IDLE = {"composite": ("max_workers", "strategy"), "router": ("default_route",)}
 class TaskReader:
     """Reads the tasks of one workflow. *options* are those of project and workflow.
 
-    `caught` says whether any list of tasks has the one that `options.on_error` names.
+    `ids` are those of the tasks that were read; `caught` says whether any list of tasks has the one
+    that `options.on_error` names.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class TaskReader:
         self._options = options
         self._schemas = schemas
         self._memories = memories or {}
+        self.ids: set[str] = set()
         self.caught = False
 
     def scope(self, sections: Iterable[Section], depth: int = 1) -> tuple[Placed, ...]:
@@ -74,6 +76,7 @@ class TaskReader:
             placed = self._task(section, depth, lifted)
             found += [placed] if placed is not None else []
         scope = (*found, *lifted)
+        self.ids |= {placed.task.id for placed in scope}
         caught = catch(scope, self._options.on_error)
         self.caught |= caught is not None
         return scope if caught is None else caught

@@ -17,6 +17,7 @@ from appliance.language.placed import Placed
 from appliance.language.references import TASK, Reader
 from appliance.language.sections import Section
 from appliance.language.starts import read_schedule, read_triggers
+from appliance.language.suggestions import hint
 from appliance.language.tasks import TaskReader
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
@@ -94,11 +95,14 @@ def _own_offer(section: Section, offer: Offer) -> Offer:
 
 def _check_handler(section: Section, own: Options, offer: Offer, tasks: TaskReader) -> None:
     """Check that the task exists which failures shall lead to."""
-    if own.on_error and not tasks.caught:
-        section.error(f"there is no task {own.on_error!r} in this workflow", "config", "on_error")
-    elif offer.options.on_error and not tasks.caught:
-        message = f"there is no task {offer.options.on_error!r} here, and config.on_error names it"
-        section.error(f"{message} in the project", "id")
+    name = own.on_error or offer.options.on_error
+    if name is None or tasks.caught:
+        return
+    message = f"there is no task {name!r} in this workflow{hint(name, tasks.ids)}"
+    if own.on_error:
+        section.error(message, "config", "on_error")
+    else:
+        section.error(f"{message}; config.on_error of the project names it", "id")
 
 
 def _finish(section: Section, outputs: Json) -> None:

@@ -86,5 +86,8 @@ def test_a_handler_must_exist(files: Files) -> None:
         }
     )
     assert [
-        "w.yaml:1:1: there is no task 'mend' here, and config.on_error names it in the project"
+        (
+            "w.yaml:1:1: there is no task 'mend' in this workflow;"
+            " config.on_error of the project names it"
+        )
     ] == files.problems()
