@@ -37,9 +37,7 @@ class Files:
 
     def load_with(self, *resources: tuple[str, str, str]) -> Project:
         """Load the directory and what was stored through the API: kind, id and text."""
-        return load_project(
-            self.directory, {}, [(*rest, dedent(text)) for *rest, text in resources]
-        )
+        return load_project(self.directory, {}, resources)
 
     def workflow(self, text: str) -> Workflow:
         """Load one workflow file and return the workflow."""

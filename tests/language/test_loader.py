@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from appliance.errors import InvalidProject
 from appliance.language.loader import load_project
 from appliance.language.model import RetryPolicy, Tool, Transition
+from appliance.language.yaml import load
 
 from .conftest import Files
 
@@ -186,6 +187,20 @@ def test_groups_become_what_they_say(files: Files) -> None:
     assert "row-{{ .number }}" == collection.task.id
     assert {"true": "done", "false": "inline"} == router.routes
     assert ("done", "aggregate") == (done.id, inline.type)
+
+
+@pytest.mark.parametrize(
+    "items",
+    ["1..5", "e..a", "'{{ .workflow.input.images }}'", "'[{\"id\": 1}]'", "[1, x, {a: b}]"]
+    + ["{a: 1, b: [2]}", "7", "0", "false", "''", "[]", "{}"],
+)
+def test_anything_can_be_the_items_of_a_collection(files: Files, items: str) -> None:
+    """Ranges, templates, JSON as text, lists, maps and single values are kept as written."""
+    (task,) = files.workflow(
+        "id: w\ntasks: [{id: c, type: collection, task: {id: 'x-{{ .index }}', tool: anything},"
+        f" items: {items}}}]"
+    ).tasks
+    assert load(items, "items").data == task.items
 
 
 def test_options_are_merged_from_project_to_task(files: Files) -> None:
