@@ -191,8 +191,20 @@ def test_groups_become_what_they_say(files: Files) -> None:
 
 @pytest.mark.parametrize(
     "items",
-    ["1..5", "e..a", "'{{ .workflow.input.images }}'", "'[{\"id\": 1}]'", "[1, x, {a: b}]"]
-    + ["{a: 1, b: [2]}", "7", "0", "false", "''", "[]", "{}"],
+    [
+        "1..5",
+        "e..a",
+        "'{{ .workflow.input.images }}'",
+        "'[{\"id\": 1}]'",
+        "[1, x, {a: b}]",
+        "{a: 1, b: [2]}",
+        "7",
+        "0",
+        "false",
+        "''",
+        "[]",
+        "{}",
+    ],
 )
 def test_anything_can_be_the_items_of_a_collection(files: Files, items: str) -> None:
     """Ranges, templates, JSON as text, lists, maps and single values are kept as written."""
