@@ -73,11 +73,33 @@ class Client:
         Raises: the error that the server reports; Unavailable when it cannot be reached;
         DeadlineExceeded when it does not answer.
         """
+        more: dict[str, Any] = {} if body is None else {"json": body}
+        answer = await self._send(method, path, query, patience, headers, **more)
+        return self._data(answer) if answer.content else None
+
+    async def export(self, path: str) -> str:
+        """Return the text that is exported at *path*. Raises: what `call` raises."""
+        return (await self._send("POST", path)).text
+
+    async def import_(self, path: str, text: str, **query: Any) -> Any:
+        """Import *text*, which is YAML, at *path*. Raises: what `call` raises."""
+        headers = {"content-type": "application/yaml"}
+        sent = await self._send("POST", path, query, None, headers, content=text.encode())
+        return self._data(sent)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        patience: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> httpx.Response:
         import httpx
 
-        more: dict[str, Any] = {} if patience is None else {"timeout": patience}
-        if body is not None:
-            more["json"] = body
+        if patience is not None:
+            more["timeout"] = patience
         params = {key: value for key, value in (query or {}).items() if value is not None}
         try:
             answer = await self._http.request(
@@ -89,7 +111,7 @@ class Client:
             raise Unavailable(f"{self._where} cannot be reached: {error}.") from None
         if answer.is_error:
             raise _problem(answer)
-        return self._data(answer) if answer.content else None
+        return answer
 
     def _data(self, answer: httpx.Response) -> Any:
         try:

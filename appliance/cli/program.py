@@ -26,9 +26,13 @@ _COMMANDS = {
     "migrate": "migrate:migrate",
     "backup": "backup:backup",
     "restore": "restore:restore",
+    "definitions": "definitions:definitions",
     "config": "configuration:config",
+    "completion": "completion:completion",
     "version": "version:version",
 }
+COMPLETE = "_COMPOZY_COMPLETE"
+"""Variable in which a shell asks what could follow; see `completion`."""
 _INTERNAL = 70
 _INTERRUPTED = 130
 
@@ -40,7 +44,7 @@ class Program(LazyGroup):
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **options: Any
     ) -> NoReturn:
         """Run the command that *args* name, then exit."""
-        options["standalone_mode"] = False
+        options |= {"standalone_mode": False, "complete_var": COMPLETE}
         trace = "--debug" in (sys.argv[1:] if args is None else args)
         try:
             code = super().main(args, prog_name or called_as(), **options)

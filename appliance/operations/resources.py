@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from appliance.engine.program import source_of
 from appliance.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 from appliance.language import canonical, yaml
+from appliance.language.kinds import KINDS, NOUNS, identifier
 from appliance.language.mentions import Name, mentions
 from appliance.language.model import Declaration, Json, Project
 from appliance.language.problems import InvalidDocument
@@ -18,20 +19,6 @@ from appliance.operations.actors import Actor, require_admin
 from appliance.operations.appliance import Appliance
 from appliance.operations.definitions import Changes
 from appliance.operations.pages import Page, decode_cursor, page_of
-
-KINDS = {
-    "schemas": "schema",
-    "models": "model",
-    "memories": "memory",
-    "mcps": "mcp",
-    "tools": "tool",
-    "agents": "agent",
-    "tasks": "task",
-    "workflows": "workflow",
-}
-"""The nouns of the API, and `resource` in a file; what others name comes before those who name it."""
-
-NOUNS = {kind: noun for noun, kind in KINDS.items()}
 
 Strategy = Literal["seed_only", "overwrite_conflicts"]
 """What an import does with a definition that is there already: leave it, or replace it."""
@@ -219,13 +206,6 @@ def etag_of(project: Project, kind: str, name: str) -> str:
     if workflow is not None:
         return hashlib.sha256(source_of(workflow)).hexdigest()
     return canonical.digest(_declared(project, kind, name).data)
-
-
-def identifier(data: Mapping[str, Json]) -> str:
-    """Return the id of a definition; a model without one is called by provider and model."""
-    if "id" not in data and "provider" in data:
-        return f"{data['provider']}:{data.get('model', '')}"
-    return str(data.get("id", ""))
 
 
 def without_secrets(value: Json) -> Json:

@@ -69,7 +69,8 @@ def _entry(project: Project, program: Program, expand: Collection[str]) -> dict[
 
 
 def _summary(project: Project, program: Program) -> dict[str, Json]:
-    workflow, data = program.workflow, _written(project, program.id)
+    workflow, written = program.workflow, _written(project, program.id)
+    data = written.data
     return {
         "id": workflow.id,
         "version": workflow.version,
@@ -81,6 +82,7 @@ def _summary(project: Project, program: Program) -> dict[str, Json]:
         "mcp_count": len(data.get("mcps") or ()),
         "outputs": workflow.outputs,
         "etag": program.hash,
+        "defined_in": written.file or "api",
         **{name: without_secrets(data[name]) for name in _WRITTEN if name in data},
     }
 
@@ -95,7 +97,7 @@ def _parts(project: Project, program: Program, part: str) -> list[dict[str, Json
 
 def _agents(project: Project, workflow_id: str) -> Iterator[dict[str, Json]]:
     """Return the agents that a workflow brings along and those of the project that it names."""
-    data = _written(project, workflow_id)
+    data = _written(project, workflow_id).data
     for agent in data.get("agents") or ():
         if isinstance(agent, dict) and agent.keys() > {"id"}:
             yield without_secrets(agent)
@@ -112,5 +114,5 @@ def _all(items: list[dict[str, Json]]) -> Iterator[dict[str, Json]]:
         yield from _all([part for part in inner if isinstance(part, dict)])
 
 
-def _written(project: Project, workflow_id: str) -> dict[str, Json]:
-    return project.declared.get("workflow", {}).get(workflow_id, Declaration({})).data
+def _written(project: Project, workflow_id: str) -> Declaration:
+    return project.declared.get("workflow", {}).get(workflow_id, Declaration({}))

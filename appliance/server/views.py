@@ -131,7 +131,8 @@ class AuditList(msgspec.Struct, frozen=True):
 class WorkflowSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A workflow of the project. `etag` is the hash of its definition.
 
-    `config`, `schedule` and `triggers` are as they were written, without secrets.
+    `defined_in` is a file, or `api`; `config`, `schedule` and `triggers` are as they were written,
+    without secrets.
     """
 
     id: str
@@ -143,6 +144,7 @@ class WorkflowSummary(msgspec.Struct, frozen=True, kw_only=True):
     agent_count: int
     mcp_count: int
     etag: str
+    defined_in: str
     outputs: dict[str, Any] | None = None
     config: dict[str, Any] | None = None
     schedule: dict[str, Any] | None = None
@@ -181,6 +183,15 @@ class ErrorView(msgspec.Struct, frozen=True):
     details: dict[str, Any] | None = None
 
 
+class MomentView(msgspec.Struct, frozen=True):
+    """A change of state. `number` counts the changes of a run and all its tasks together."""
+
+    number: int
+    status: Status
+    attempt: int
+    at: Time
+
+
 class TaskView(msgspec.Struct, frozen=True):
     """A task of a run and, by id, the tasks inside it."""
 
@@ -192,6 +203,9 @@ class TaskView(msgspec.Struct, frozen=True):
     input: Any
     output: Any
     error: ErrorView | None
+    history: list[MomentView]
+    progress_info: dict[str, Any] | None
+    """How many children are in which state; only of a task with children."""
     created_at: Time
     updated_at: Time
     children: dict[str, TaskView]
@@ -204,6 +218,8 @@ class ExecutionSummary(msgspec.Struct, frozen=True):
     workflow_id: str
     status: Status
     error: ErrorView | None
+    origin: dict[str, Any] | None
+    """What began the run: `type` is `api`, `schedule`, `webhook`, `event`, `signal`, `call`, `rerun`."""
     started_by: str | None
     created_at: Time
     updated_at: Time
@@ -222,6 +238,7 @@ class ExecutionView(ExecutionSummary, frozen=True):
     usage: list[dict[str, Any]] | None
     input: Any
     output: Any
+    history: list[MomentView]
     tasks: dict[str, TaskView]
 
 

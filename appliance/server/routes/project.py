@@ -9,8 +9,8 @@ from litestar import Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
 from appliance.errors import InvalidProject
+from appliance.language.kinds import NOUNS
 from appliance.operations import projects
-from appliance.operations.resources import NOUNS
 from appliance.server.authentication import ADMIN
 from appliance.server.contract import raises
 from appliance.server.envelope import Envelope, show

@@ -11,8 +11,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 
 from appliance.errors import Conflict, InvalidProject, NotFound, PreconditionFailed
+from appliance.language.kinds import KINDS
 from appliance.operations import resources
-from appliance.operations.resources import KINDS, Strategy
+from appliance.operations.resources import Strategy
 from appliance.server.authentication import ADMIN
 from appliance.server.contract import answers, raises, reads
 from appliance.server.definition_body import DEFINITION, text_of
@@ -153,7 +154,9 @@ def _showing(noun: str) -> HTTPRouteHandler:
     ) -> Response[Envelope[Definition] | None]:
         return await answer_get(request, noun, resource_id, if_none_match)
 
-    _say(handler, f"get_{KINDS[noun]}_definition", "Show a definition; secrets are for admins only.")
+    _say(
+        handler, f"get_{KINDS[noun]}_definition", "Show a definition; secrets are for admins only."
+    )
     opt = raises(NotFound) | UNCHANGED
     return get(f"/{noun}/{{resource_id:str}}", opt=opt, tags=[noun])(handler)
 
