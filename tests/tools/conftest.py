@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from tests.tools.scripting import ScriptWorkshop, offer
 from tests.tools.workshop import Workshop, zygotes
 
 
@@ -20,12 +21,34 @@ def loop_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def workshop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workshop]:
-    """A workshop on uvloop, as in the server, or on what `loop_kind` says."""
+def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    """A loop of uvloop, as in the server, or of what `loop_kind` says."""
     own = "loop_kind" in request.fixturenames and request.getfixturevalue("loop_kind") == "asyncio"
-    factory = asyncio.new_event_loop if own else uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        workshop = Workshop(tmp_path, runner)
-        yield workshop
-        workshop.close()
+    with asyncio.Runner(
+        loop_factory=asyncio.new_event_loop if own else uvloop.new_event_loop
+    ) as it:
+        yield it
+
+
+@pytest.fixture
+def workshop(runner: asyncio.Runner, tmp_path: Path) -> Iterator[Workshop]:
+    """A workshop for Python."""
+    workshop = Workshop(tmp_path, runner)
+    yield workshop
+    workshop.close()
+    assert zygotes() == [], "a process outlived its pool"
+
+
+@pytest.fixture(params=["node", "bun"])
+def scripting(
+    request: pytest.FixtureRequest,
+    runner: asyncio.Runner,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[ScriptWorkshop]:
+    """A workshop for JavaScript, on each program that runs it."""
+    offer(request.param, monkeypatch)
+    workshop = ScriptWorkshop(tmp_path, runner, request.param)
+    yield workshop
+    workshop.close()
     assert zygotes() == [], "a process outlived its pool"

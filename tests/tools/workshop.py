@@ -48,7 +48,11 @@ class Workshop:
 
     def open(self, source: str, **settings: Any) -> ToolPool:
         """Open a pool of the functions in *source*."""
-        self.pool = ToolPool(ToolRuntime(self.write(source), **settings))
+        return self.open_at(self.write(source), **settings)
+
+    def open_at(self, entrypoint: Path, **settings: Any) -> ToolPool:
+        """Open a pool of the functions in a file."""
+        self.pool = ToolPool(ToolRuntime(entrypoint, **settings))
         self._pools.append(self.pool)
         self._runner.run(self.pool.open())
         return self.pool

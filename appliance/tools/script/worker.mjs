@@ -119,7 +119,8 @@ function stray(error) {
 
 // -- results ----------------------------------------------------------------------------------
 
-const LONE_SURROGATE = /(?<=(?:^|[^\\])(?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g; // as JSON shows it
+/* As JSON shows it; text that only looks like it has an even number of backslashes before the u. */
+const LONE_SURROGATE = /\\ud[89a-f][0-9a-f]{2}(?<=(?:^|[^\\])(?:\\\\)*\\u.{4})/g;
 
 /* Return a result as JSON that every reader can take. Throws Refusal. */
 function toJson(result) {
@@ -157,16 +158,22 @@ function kindOf(value) {
 function depthOf(text) {
   let depth = 0;
   let deepest = 0;
-  let quoted = false;
   for (let place = 0; place < text.length; place++) {
-    const mark = text[place];
-    if (mark === '"') quoted = !quoted;
-    else if (quoted) place += mark === "\\" ? 1 : 0;
-    else if (mark === "[" || mark === "{") deepest = Math.max(deepest, ++depth);
-    else if (mark === "]" || mark === "}") depth--;
+    const mark = text.charCodeAt(place);
+    if (mark === QUOTE) place = endOfText(text, place + 1);
+    else if (mark === BRACKET || mark === BRACE) deepest = Math.max(deepest, ++depth);
+    else if (mark === BRACKET + 2 || mark === BRACE + 2) depth--;
   }
   return deepest;
 }
+
+/* Return where the text that begins at a place ends, which is its closing quote. */
+function endOfText(text, place) {
+  while (text.charCodeAt(place) !== QUOTE) place += text.charCodeAt(place) === BACKSLASH ? 2 : 1;
+  return place;
+}
+
+const [QUOTE, BACKSLASH, BRACKET, BRACE] = Buffer.from('"\\[{');
 
 // -- errors -----------------------------------------------------------------------------------
 
@@ -208,6 +215,21 @@ function framesOf(error) {
   }
 }
 
+/* Return where a module is wrong, as far as the engine says it. */
+async function placeOf(error) {
+  const { file, line, column } = error?.position ?? {}; // Bun
+  const place = file ? `${file}:${line}:${column}` : framesOf(error).split("\n")[0].trim();
+  const where = place || (error instanceof SyntaxError ? await placeOfSyntaxError() : "");
+  return where ? ` (${where})` : "";
+}
+
+/* Node.js keeps the place to itself, unless it is asked to check the file and nothing else. */
+async function placeOfSyntaxError() {
+  const { spawnSync } = await import("node:child_process");
+  const { stderr } = spawnSync(process.execPath, ["--check", entrypoint], { encoding: "utf8" });
+  return stderr.split("\n")[0].replace("file://", "");
+}
+
 function isUsers(line) {
   return /^\s+at /.test(line) && !line.includes(HERE) && !/[ (](node|bun|native)\b:?/.test(line);
 }
@@ -223,22 +245,24 @@ let reading = false;
 /* Return the next call, or null at the end of file. */
 async function receive() {
   reading = true;
-  let data = await read(65536);
-  const size = () => (data.length < 4 ? 5 : 4 + data.readUInt32BE());
-  while (data.length && data.length < size()) {
-    const more = await read(size() - data.length);
-    data = more.length ? Buffer.concat([data, more]) : more;
+  let data = Buffer.allocUnsafe(65536);
+  let got = 0;
+  for (let size = 4; got < size; ) {
+    const more = await read(data, got);
+    if (more === 0) return null;
+    got += more;
+    if (got < 4) continue;
+    size = 4 + data.readUInt32BE();
+    if (size > data.length) data = Buffer.concat([data.subarray(0, got)], size);
   }
   reading = false;
-  return data.length ? data.toString("utf8", 4) : null;
+  return data.toString("utf8", 4, got);
 }
 
-function read(size) {
-  const buffer = Buffer.allocUnsafe(size);
+function read(buffer, offset) {
   return new Promise((resolve, reject) => {
-    fs.read(connection, buffer, 0, size, null, (error, got) =>
-      error ? reject(error) : resolve(buffer.subarray(0, got)),
-    );
+    const done = (error, got) => (error ? reject(error) : resolve(got));
+    fs.read(connection, buffer, offset, buffer.length - offset, null, done);
   });
 }
 
@@ -256,9 +280,9 @@ async function load() {
     fs.writeSync(report, "ready");
     return functions;
   } catch (error) {
-    const [where] = framesOf(error).split("\n");
-    const place = where ? ` (${where.trim()})` : "";
-    const problem = `${entrypoint} cannot be imported: ${sentenceOf(error)}${place}`;
+    const first = error?.errors?.[0] ?? error;
+    const sentence = sentenceOf(first).replace(/\.$/, "");
+    const problem = `${entrypoint} cannot be imported: ${sentence}${await placeOf(first)}`;
     fs.writeSync(report, clip(problem.replaceAll("\n", " "), 1000));
     process.exit(1);
   } finally {
