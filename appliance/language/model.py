@@ -266,6 +266,8 @@ class Declaration(Model, frozen=True):
     """What it says, without `resource`."""
     file: str = ""
     """Where it stands; empty for one that came through the API."""
+    hides: str = ""
+    """The file with another definition of the same, which does not count."""
 
 
 class Project(Model, frozen=True):
