@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 MICROSECONDS = 1_000_000
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def now_us() -> int:
@@ -24,3 +26,18 @@ def to_rfc3339(us: int | None) -> str | None:
         return None
     moment = datetime.fromtimestamp(us // MICROSECONDS, UTC).replace(microsecond=us % MICROSECONDS)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_rfc3339(text: str) -> int:
+    """Return the microseconds since the epoch of a moment such as `2026-01-31T09:30:00Z`.
+
+    Raises: ValueError when it is no such text, names no zone or lies before 1970.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.min
+    if moment.tzinfo is None or "T" not in text.upper() or moment < _EPOCH:
+        msg = f'{text!r} is no time; write it as "2026-01-31T09:30:00Z"'
+        raise ValueError(msg)
+    return (moment - _EPOCH) // timedelta(microseconds=1)

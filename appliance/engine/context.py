@@ -6,11 +6,13 @@ grow with the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from appliance import clock
 from appliance.engine.run import Run, Signal, TaskState
+from appliance.engine.status import TERMINAL, Status
 from appliance.language.model import Json
 
 Source = Callable[[], Json]
@@ -221,11 +223,15 @@ def _bind_item(sources: dict[str, Source], collection: TaskState, item: Json, in
 
 def progress(group: TaskState) -> dict[str, Json]:
     """Count the children of a group by state, as `progress_info` shows it."""
-    counts = dict.fromkeys(("SUCCESS", "FAILED", "TIMED_OUT", "CANCELED", "RUNNING", "PENDING"), 0)
-    for child in group.children:
-        counts[child.status] = counts.get(child.status, 0) + 1
-    total = len(group.children)
+    return progress_of([child.status for child in group.children])
+
+
+def progress_of(statuses: Sequence[Status]) -> dict[str, Json]:
+    """Count what the children of a group are in."""
+    counts = Counter(statuses)
+    total = len(statuses)
     failed = counts["FAILED"] + counts["TIMED_OUT"]
+    ended = sum(counts[status] for status in TERMINAL)
     return {
         "total_children": total,
         "success_count": counts["SUCCESS"],
@@ -233,8 +239,6 @@ def progress(group: TaskState) -> dict[str, Json]:
         "canceled_count": counts["CANCELED"],
         "running_count": counts["RUNNING"],
         "pending_count": counts["PENDING"],
-        "completion_rate": (total - counts["RUNNING"] - counts["PENDING"]) / total
-        if total
-        else 1.0,
+        "completion_rate": ended / total if total else 1.0,
         "failure_rate": failed / total if total else 0.0,
     }

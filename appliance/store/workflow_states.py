@@ -38,16 +38,33 @@ class WorkflowStates:
         """Let *key* be used again if its run began by *before*. Tell whether that was so."""
         return self._tx.run("release_idempotency_key", idempotency_key=key, before=before) == 1
 
-    def page(self, *, workflow_id: str | None, status: str, before: str, limit: int) -> list[Row]:
-        """Return runs without payload, newest first, with ids less than *before*."""
+    def page(
+        self,
+        *,
+        workflow_id: str | None,
+        statuses: Sequence[str],
+        since: str,
+        before: str,
+        limit: int,
+    ) -> list[Row]:
+        """Return runs without payload, newest first, with ids from *since* on and below *before*.
+
+        No *statuses* means any; *since* may be empty.
+        """
+        listed = f",{','.join(statuses)}," if statuses else ""
         if workflow_id is None:
             return self._tx.all(
-                "list_workflow_states", status=status, before=before, row_limit=limit
+                "list_workflow_states",
+                statuses=listed,
+                since=since,
+                before=before,
+                row_limit=limit,
             )
         return self._tx.all(
             "list_workflow_states_of",
             workflow_id=workflow_id,
-            status=status,
+            statuses=listed,
+            since=since,
             before=before,
             row_limit=limit,
         )

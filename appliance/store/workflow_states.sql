@@ -52,7 +52,7 @@ SELECT * FROM workflow_states WHERE workflow_exec_id = :workflow_exec_id;
 
 -- name: find_idempotency_key
 -- The run that a repeated start request already began.
-SELECT workflow_exec_id, workflow_id, input, created_at FROM workflow_states
+SELECT workflow_exec_id, workflow_id, input, origin, created_at FROM workflow_states
 WHERE idempotency_key = :idempotency_key;
 
 -- name: release_idempotency_key
@@ -61,19 +61,21 @@ UPDATE workflow_states SET idempotency_key = NULL
 WHERE idempotency_key = :idempotency_key AND created_at <= :before;
 
 -- name: list_workflow_states
--- Runs, newest first, a page at a time: `before` is the id where the last page ended.
-SELECT workflow_exec_id, workflow_id, status, error, started_by, created_at, updated_at
+-- Runs, newest first, a page at a time: ids from `since` on, below `before`, where the last page
+-- ended. `statuses` is a text such as ',RUNNING,PAUSED,', or empty.
+SELECT workflow_exec_id, workflow_id, status, error, origin, started_by, created_at, updated_at
 FROM workflow_states
-WHERE workflow_exec_id < :before AND (:status = '' OR status = :status)
+WHERE workflow_exec_id >= :since AND workflow_exec_id < :before
+    AND (:statuses = '' OR :statuses LIKE '%,' || status || ',%')
 ORDER BY workflow_exec_id DESC
 LIMIT :row_limit;
 
 -- name: list_workflow_states_of
 -- Runs of one workflow, newest first, a page at a time.
-SELECT workflow_exec_id, workflow_id, status, error, started_by, created_at, updated_at
+SELECT workflow_exec_id, workflow_id, status, error, origin, started_by, created_at, updated_at
 FROM workflow_states
-WHERE workflow_id = :workflow_id AND workflow_exec_id < :before
-    AND (:status = '' OR status = :status)
+WHERE workflow_id = :workflow_id AND workflow_exec_id >= :since AND workflow_exec_id < :before
+    AND (:statuses = '' OR :statuses LIKE '%,' || status || ',%')
 ORDER BY workflow_exec_id DESC
 LIMIT :row_limit;
 

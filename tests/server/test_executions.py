@@ -179,7 +179,7 @@ BAD_BODIES = [
     b'{"input": {"name": "x"}, "input": {}}',
     b'{"input": ' + b'{"a":' * 500 + b"1" + b"}" * 501,
     b'{"input": []}',
-    b'{"input": {"name": "x"}, "task_id": "y"}',
+    b'{"input": {"name": "x"}, "task": "y"}',
     b"[]",
     b"\xff",
     b"{",

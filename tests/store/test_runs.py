@@ -28,6 +28,8 @@ def run(**more: Param) -> Columns:
         "error": None,
         "started_by": None,
         "idempotency_key": None,
+        "origin": '{"type": "api"}',
+        "history": '[[1, "RUNNING", 1, 1]]',
         "recoveries": 0,
         "version": 0,
         "created_at": 1,
@@ -52,6 +54,7 @@ def task(exec_id: Param, seq: int, **more: Param) -> Columns:
         "input": "{}",
         "output": None,
         "error": None,
+        "history": None,
         "version": 0,
         "created_at": 1,
         "updated_at": 1,
@@ -88,18 +91,22 @@ def test_a_run_comes_back_as_it_was_written(db: Database, runs: list[Columns]) -
 
 
 def test_runs_are_paged_from_the_newest(db: Database, runs: list[Columns]) -> None:
-    """A page goes on where the last one ended; workflow and status narrow it."""
+    """A page goes on where the last one ended; workflow, states and time narrow it."""
     first, second, third = names(runs)
 
     def page(**more: Any) -> list[Any]:
-        asked: dict[str, Any] = {"workflow_id": None, "status": "", "before": LAST_ID, "limit": 9}
+        asked: dict[str, Any] = {"workflow_id": None, "statuses": (), "since": "", "limit": 9}
+        asked["before"] = LAST_ID
         return names(db.read(lambda tx: WorkflowStates(tx).page(**{**asked, **more})).result())
 
     assert [third, second] == page(limit=2)
     assert [first] == page(before=second)
     assert [third, first] == page(workflow_id="flow")
-    assert [third] == page(status="SUCCESS")
-    assert [first] == page(workflow_id="flow", status="RUNNING")
+    assert [third] == page(statuses=["SUCCESS"])
+    assert [first] == page(workflow_id="flow", statuses=["RUNNING"])
+    assert [third, first] == page(workflow_id="flow", statuses=["RUNNING", "SUCCESS"])
+    assert [third, second] == page(since=second)
+    assert [second] == page(workflow_id="other", since=second, before=third)
 
 
 def test_active_runs_are_those_that_have_not_ended(db: Database, runs: list[Columns]) -> None:

@@ -8,6 +8,7 @@ from appliance.server.routes import (
     audit,
     auth,
     backups,
+    commands,
     events,
     executions,
     hooks,
@@ -16,6 +17,7 @@ from appliance.server.routes import (
     project,
     resources,
     service,
+    tasks,
     users,
     workflows,
 )
@@ -28,6 +30,8 @@ def routers() -> list[Router]:
     nouns = (
         workflows,
         executions,
+        commands,
+        tasks,
         events,
         users,
         auth,
