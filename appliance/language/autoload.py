@@ -18,7 +18,8 @@ def find_files(section: Section, directory: Path) -> list[Path]:
     """Return what `include` finds and `exclude` does not, each file once; patterns are checked."""
     patterns = {key: section.texts(key) for key in ("include", "exclude")}
     enabled = section.flag("enabled")
-    section.finish(("strict", "watch_enabled"))
+    section.flag("watch_enabled")
+    section.finish(("strict",))
     if not enabled:
         return []
     if not patterns["include"]:

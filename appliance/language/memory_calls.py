@@ -24,7 +24,7 @@ _CONFIG: dict[str, Shape] = {
         "threshold": number(0, 1),
     },
     "health": {"include_stats": Section.flag, "check_connectivity": Section.flag},
-    "stats": {"include_content": Section.flag, "group_by": Section.text},
+    "stats": {"include_content": Section.flag, "group_by": choice("role")},
     "clear": {"confirm": Section.flag, "backup": Section.flag},
 }
 """Options of an operation, written in `<operation>_config`."""
