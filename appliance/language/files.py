@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-CODE = (".py", ".ts", ".js")
+CODE = (".py", ".ts", ".mts", ".js", ".mjs", ".cjs")
 SOURCES = (".yaml", ".yml", ".json", *CODE)
 _SKIPPED = frozenset({"__pycache__", "data", "node_modules"})
 _MAX_DEPTH = 8

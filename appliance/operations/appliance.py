@@ -191,6 +191,7 @@ def tool_runtime(settings: Settings, project: Project) -> ToolRuntime:
     entrypoint = project.runtime.entrypoint
     return ToolRuntime(
         entrypoint=Path(entrypoint) if entrypoint else None,
+        language=project.runtime.type,
         python=sys.executable,
         max_processes=settings.runtime.max_tool_processes,
         memory_limit=project.runtime.memory_limit,

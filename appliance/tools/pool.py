@@ -72,7 +72,7 @@ class ToolRuntime(msgspec.Struct, frozen=True):
     """How tools are run. `memory_limit` is in bytes of address space for each process, 0 = no bound.
 
     `env` is added to the environment of the server; the variables named in `secrets` are kept back.
-    `program` is the command of a worker for an entrypoint that is not Python: see `scripts.command`.
+    `language` says what the entrypoint is written for: `python`, `node` or `bun`.
     """
 
     entrypoint: Path | None
@@ -81,7 +81,7 @@ class ToolRuntime(msgspec.Struct, frozen=True):
     memory_limit: int = 1 << 30
     env: dict[str, str] = {}
     secrets: frozenset[str] = frozenset()
-    program: tuple[str, ...] = ()
+    language: str = "python"
     native: Grant | None = None
     """What the native tools may do, for a pool of these, which has no entrypoint."""
 
@@ -158,7 +158,7 @@ class ToolPool:
     async def _imported(self, runtime: ToolRuntime) -> Nursery:
         try:
             fresh = self._start_nursery(runtime)
-        except OSError as error:
+        except (OSError, InvalidInput) as error:
             msg = f"The tools were not loaded again: {error}."
             raise InvalidInput(msg) from None
         await fresh.settled
@@ -297,7 +297,7 @@ class ToolPool:
         orders = Orders(
             entrypoint=str(entrypoint) if entrypoint else None,
             memory_limit=runtime.memory_limit,
-            program=runtime.program,
+            program=_program(runtime),
             native=runtime.native._asdict() if runtime.native else None,
         )
         nursery = Nursery(runtime.python, orders, environment, self)
@@ -313,6 +313,8 @@ class ToolPool:
             self._nursery = self._start_nursery(self._runtime)
         except OSError as error:
             self._fail(f"{self._runtime.python} cannot be started: {error.strerror}")
+        except InvalidInput as error:
+            self._fail(error.message)
 
     def _fail(self, reason: str) -> None:
         delay = min(FIRST_DELAY * 2**self._failures, LONGEST_DELAY)
@@ -355,3 +357,12 @@ class ToolPool:
             self._attend()
         else:
             self._fail(reason)
+
+
+def _program(runtime: ToolRuntime) -> tuple[str, ...]:
+    """Return the command of a worker that is no fork of Python. Raises InvalidInput."""
+    if runtime.entrypoint is None or runtime.language == "python":
+        return ()
+    from appliance.tools import scripts
+
+    return scripts.command(runtime.language, runtime.entrypoint, runtime.memory_limit)

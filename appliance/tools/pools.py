@@ -73,4 +73,4 @@ def _functions(runtime: ToolRuntime) -> ToolRuntime:
 
 def _native(runtime: ToolRuntime) -> ToolRuntime:
     """Return how the native tools are run: without anything that belongs to the project."""
-    return msgspec.structs.replace(runtime, entrypoint=None, program=(), env={})
+    return msgspec.structs.replace(runtime, entrypoint=None, language="python", env={})

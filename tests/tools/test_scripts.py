@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import stat
-import sys
 import time
 from pathlib import Path
 
@@ -14,9 +13,17 @@ import pytest
 
 from appliance.errors import InvalidInput
 from appliance.tools import scripts
-from appliance.tools.pool import ToolFailure, ToolOutcome, ToolResult
+from appliance.tools.pool import ToolResult
 from tests.tools.scripting import NODE, ScriptWorkshop
-from tests.tools.workshop import CONTEXT, children, descriptors, gone, request, zygotes
+from tests.tools.workshop import (
+    CONTEXT,
+    Workshop,
+    children,
+    descriptors,
+    gone,
+    request,
+    zygotes,
+)
 
 FAMILY = """
     import fs from "node:fs";
@@ -498,6 +505,26 @@ def test_a_program_that_cannot_run_the_file_is_told(
     assert bool(words) == bool(told)
 
 
+def test_a_pool_without_its_program_says_so(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server goes on without tools, and has them as soon as the program is there."""
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", "/nowhere")
+    workshop.entrypoint = workshop.entrypoint.with_name("tools.mjs")
+
+    pool = workshop.open_at(workshop.write("export const one = () => 1;"), language="node")
+
+    words = "the runtime needs node, which is not on the PATH; install it (https://nodejs.org)"
+    assert words == pool.problem
+    failure = workshop.failure("one")
+    assert f"No tool can be called: {words}." == failure.message
+    assert ("TOOL_UNAVAILABLE", True) == (failure.code, failure.retryable)
+    monkeypatch.setenv("PATH", f"{NODE}:{path}")
+    workshop.run(asyncio.sleep(0.15))  # it is tried again after 0.1 s
+    assert workshop.output("one") == 1
+
+
 def test_a_program_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other program is offered where it is installed."""
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -509,5 +536,5 @@ def test_a_program_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(InvalidInput) as refused:
         scripts.command("bun", Path("tools.ts"), 0)
 
-    instead = f", or write 'type: node' to use {tmp_path / 'node'}."
-    assert f"T{words[1:]}{instead}" == refused.value.message
+    instead = f", or write 'type: node' to use {tmp_path / 'node'}"
+    assert words + instead == refused.value.message
