@@ -15,6 +15,7 @@ from appliance.errors import InvalidProject
 from appliance.language.loader import load_project
 from appliance.language.model import RetryPolicy, Tool, Transition
 from appliance.language.yaml import load
+from tests.tools.scripting import offer
 
 from .conftest import Files
 
@@ -40,8 +41,9 @@ def test_the_sample_is_there_without_any_file() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(each.name for each in EXAMPLES.iterdir() if each.is_dir()))
-def test_every_example_loads_without_a_warning(name: str) -> None:
+def test_every_example_loads_without_a_warning(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What newcomers copy is free of mistakes."""
+    offer("node", monkeypatch)
     loaded = load_project(EXAMPLES / name, {})
     assert name == loaded.name
     assert () == loaded.warnings
