@@ -185,6 +185,7 @@ class Driver:
 
     def _put_in_line(self, live: Live) -> None:
         del self.live[live.run.id]
+        self._admission.leave(live.run.id)
         self._admission.line_up(live.run.id, live.run.program.id)
         self.admit()
 
@@ -234,7 +235,7 @@ class Driver:
             run = live.run
         begins = isinstance(event, Start)
         if run is None or run.ended or begins != (run.status == "PENDING"):
-            if live is None:
+            if begins or live is None:
                 self._admission.leave(exec_id)
                 self.admit()
             return
@@ -275,6 +276,8 @@ class Driver:
             },
             timeout=self._time_for(task),
             env={**run.env, **task.node.env},
+            queue_timeout=task.node.task.queue_timeout,
+            max_concurrent=task.node.max_concurrent,
         )
         kind = "internal" if request.tool in IN_SERVER else task.node.type
         executor = self._executors[kind]

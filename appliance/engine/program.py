@@ -31,6 +31,7 @@ class Node:
         "id_template",
         "input_schemas",
         "items",
+        "max_concurrent",
         "output_schemas",
         "outputs",
         "parent",
@@ -56,6 +57,7 @@ class Node:
         tool = tools.get(task.tool or "", Tool(id=task.tool or ""))
         self.tool_id = tool.id
         self.timeout = task.timeout or tool.timeout
+        self.max_concurrent = tool.max_concurrent
         self.env = {**tool.env, **task.env}
         self.input_schemas = _compile("input", task.input, tool.input)
         self.tool_output = _compile("output", tool.output)

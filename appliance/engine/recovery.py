@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 
 import structlog
 
 from appliance import clock
+from appliance.engine.admission import Admission
 from appliance.engine.program import Program, compile_program
 from appliance.engine.run import Run, Surroundings, encode, load
 from appliance.errors import NotFound
@@ -51,23 +52,28 @@ async def keep_definitions(database: Database, programs: Iterable[Program]) -> N
 
 
 async def interrupted(
-    database: Database, around: Surroundings, line_up: Callable[[str, str], None]
+    database: Database, around: Surroundings, admission: Admission
 ) -> AsyncIterator[Run]:
-    """Yield every run that should go on. Those that have not begun are given to *line_up*.
+    """Yield every run that should go on, and count all that have not ended.
 
-    Runs that would take the server down are set aside.
+    Those that have not begun stand in line again. Runs that would take the server down are set
+    aside.
     """
     after = ""
     while True:
         page = await settle(database.read(partial(_active, after=after), scan=True))
         for row in page:
             after = row["workflow_exec_id"]
+            if row["status"] == "PENDING":
+                admission.line_up(after, row["workflow_id"])
+                continue
+            admission.enter(after, row["workflow_id"])
+            if row["status"] in ("PAUSED", "WAITING"):
+                admission.rest(after)
             if row["status"] == "PAUSED":
                 continue
-            if row["status"] == "PENDING":
-                line_up(after, row["workflow_id"])
-                continue
             if row["recoveries"] >= MAX_RECOVERIES:
+                admission.rest(after)
                 await _set_aside(database, row)
                 continue
             try:

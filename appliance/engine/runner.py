@@ -86,8 +86,7 @@ class Engine:
         driver.open(self._database)
         await self._keep_definitions()
         if resume:
-            line_up = self._admission.line_up
-            async for run in recovery.interrupted(self._database, self._around, line_up):
+            async for run in recovery.interrupted(self._database, self._around, self._admission):
                 driver.adopt(run)
                 driver.deliver(run, Recover(clock.now_us()))
         recovered = len(driver.live)

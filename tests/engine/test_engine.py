@@ -14,7 +14,7 @@ import pytest
 from appliance.config import DatabaseSettings, Settings
 from appliance.errors import Conflict, InvalidInput, NotFound
 from appliance.language.loader import load_project
-from appliance.operations import executions
+from appliance.operations import commands, executions
 from appliance.operations.actors import SYSTEM
 from appliance.operations.appliance import Appliance
 
@@ -36,9 +36,10 @@ async def opened(database: DatabaseSettings, home: Path) -> AsyncIterator[Applia
 
 
 async def finish(appliance: Appliance, workflow: str, run_input: Any = None) -> dict[str, Any]:
-    state, ended = await executions.run_execution(
-        appliance, SYSTEM, workflow, run_input=run_input or {}, timeout_s=30
+    started = await executions.start_execution(
+        appliance, SYSTEM, workflow, run_input=run_input or {}
     )
+    state, ended = await executions.wait_for(appliance, started.exec_id, 30)
     assert ended, state
     return state
 
@@ -126,10 +127,10 @@ def test_cancel(database_settings: DatabaseSettings, tmp_path: Path, ledger: Pat
             )
             while not ledger.exists():
                 await asyncio.sleep(0.01)
-            state = await executions.cancel_execution(appliance, started.exec_id)
+            state = await commands.cancel_execution(appliance, SYSTEM, started.exec_id)
             assert _gone(_pid(ledger, f"{started.exec_id}.1"))
             with pytest.raises(Conflict):
-                await executions.cancel_execution(appliance, started.exec_id)
+                await commands.cancel_execution(appliance, SYSTEM, started.exec_id)
             return state
 
     state = asyncio.run(check())

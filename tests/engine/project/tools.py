@@ -28,3 +28,11 @@ def slow(context: dict[str, Any], seconds: float, **values: Any) -> dict[str, An
     time.sleep(seconds)
     _note(context, "end")
     return values
+
+
+def fail_until(context: dict[str, Any], file: str) -> dict[str, Any]:
+    _note(context, "begin")
+    if not os.path.exists(file):
+        raise RuntimeError(f"{file} is not there")
+    _note(context, "end")
+    return {"found": file}
