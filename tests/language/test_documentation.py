@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import get_args, get_type_hints
+import re
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from appliance.language import definitions, loader, memories, tasks
+from appliance.language import definitions, tasks
 from appliance.language.durations import parse_duration
 from appliance.language.expressions import MAX_LENGTH, MAX_STEPS
-from appliance.language.model import MemoryCall, RetryPolicy
+from appliance.language.model import MemoryCall, Project, RetryPolicy
+from appliance.language.sections import Section
 from appliance.language.yaml import load
 from appliance.tools.native import NATIVE, NOT_AVAILABLE
 
@@ -22,15 +24,19 @@ SMALL = "id: other\ntasks: [{id: a, tool: note, with: {text: x}}]"
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_every_example_of_the_page_loads(files: Files, example: Example) -> None:
     """Workflows, options and projects are free of mistakes, and of what has no effect."""
+    loaded = load_example(files, example)
+    assert ("shop", ()) == (loaded.name, loaded.warnings)
+
+
+def load_example(files: Files, example: Example) -> Project:
+    """Load an example in the project of the page."""
     project, workflow = PROJECT, example.text
     if example.text.startswith("name:"):
         project, workflow = example.text, SMALL
     elif example.text.startswith("config:"):
         workflow = example.text + SMALL
     files.write({"tools.py": TOOLS, "compozy.yaml": project, "workflows/order.yaml": workflow})
-
-    loaded = files.load()
-    assert ("shop", ()) == (loaded.name, loaded.warnings)
+    return files.load()
 
 
 @pytest.mark.parametrize("kind", tasks._OWN_KEYS)
@@ -40,19 +46,24 @@ def test_every_type_of_task_has_an_example_that_runs(kind: str) -> None:
     assert "```yaml run\n" in section
 
 
-def test_every_field_is_on_the_page() -> None:
-    """What a file may say is written down, by name."""
-    fields = {key for keys in tasks._OWN_KEYS.values() for key in keys}
-    fields |= {"with", "outputs", "sleep", "timeout", "retries", "config", "env", "final"}
-    fields |= {*definitions.LISTS, *definitions._shapes({}, {})["agent"], *loader._AUTHOR}
-    fields |= {*memories._IDLE, *memories._FLUSHING, *memories._PERSISTENCE, *memories._PRIVACY}
-    fields |= {*NATIVE, *NOT_AVAILABLE, *get_args(get_type_hints(MemoryCall)["operation"])}
-    fields -= {"type"}
-    written = {word for line in PAGE.splitlines() for word in line.replace(".", "`").split("`")}
-    missing = {
-        field for field in fields if not {field, f"{field}[]"} & written and f"{field}:" not in PAGE
-    }
-    assert set() == missing
+def test_every_field_is_on_the_page(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked for when the examples are read is written down, by name."""
+    asked: set[str] = set()
+    finish = Section.finish
+
+    def note(section: Section, *arguments: Any) -> None:
+        if not definitions.LISTS.keys() & {*section.path[:1]}:
+            asked.update(section._read)
+        finish(section, *arguments)
+
+    monkeypatch.setattr(Section, "finish", note)
+    for example in EXAMPLES:
+        load_example(files, example)
+    asked |= {*NATIVE, *NOT_AVAILABLE, *get_args(get_type_hints(MemoryCall)["operation"])}
+    written = set(re.findall(r"[\w]+", " ".join(re.findall(r"`[^`\n]+`", PAGE))))
+    written |= {f"{name}_config" for name in ("flush", "health", "stats", "clear")}
+    assert {"wait_for", "jitter", "dedupe", "redact_patterns", "on_timeout"} <= asked
+    assert set() == asked - written
 
 
 def test_the_defaults_of_the_page_are_those_of_the_model() -> None:
