@@ -182,6 +182,8 @@ def main() -> None:
         os._exit(0)
     with contextlib.suppress(ConnectionError):
         serve(connection, toolbox)
+    if toolbox.spent:
+        os.killpg(0, signal.SIGKILL)  # what was started here ends here
 
 
 def toolbox_of(orders: dict[str, Any]) -> Toolbox:

@@ -19,7 +19,7 @@ encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", 
 
 
 def serve(connection: socket.socket, toolbox: Toolbox) -> None:
-    """Answer calls until the server closes the connection."""
+    """Answer calls until the server closes the connection or the process must end."""
     own_pid = os.getpid()
     while True:
         frame = receive(connection)
@@ -29,6 +29,8 @@ def serve(connection: socket.socket, toolbox: Toolbox) -> None:
         if os.getpid() != own_pid:
             os._exit(0)  # the function forked and both returned: only one may answer
         connection.sendall(len(reply).to_bytes(4, "big") + reply)
+        if toolbox.spent:
+            return
 
 
 def receive(connection: socket.socket) -> bytes | None:
