@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from appliance.engine.program import source_of
 from appliance.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
@@ -20,7 +20,7 @@ from appliance.operations.appliance import Appliance
 from appliance.operations.definitions import Changes
 from appliance.operations.pages import Page, decode_cursor, page_of
 
-Strategy = Literal["seed_only", "overwrite_conflicts"]
+STRATEGIES = ("seed_only", "overwrite_conflicts")
 """What an import does with a definition that is there already: leave it, or replace it."""
 
 MASK = "********"
@@ -172,15 +172,17 @@ async def import_resources(
     appliance: Appliance,
     actor: Actor,
     text: str,
-    strategy: Strategy = "seed_only",
+    strategy: str = "seed_only",
     noun: str | None = None,
 ) -> Imported:
     """Take up definitions, all or none, and tell what became of each.
 
-    Raises Forbidden, InvalidInput (not in the form of an export), Conflict (a file has another
+    Raises Forbidden, InvalidInput (no such strategy, not in the form of an export), Conflict (a file has another
     definition of the same), InvalidProject, and the errors of a write.
     """
     require_admin(actor)
+    if strategy not in STRATEGIES:
+        raise InvalidInput(f"The strategy is {strategy!r}; it must be {' or '.join(STRATEGIES)}.")
     found = await asyncio.to_thread(_bundle, text, noun)
     done = Imported([], [], [])
 
@@ -266,7 +268,7 @@ def _refuse_named(project: Project, kind: str, name: str) -> None:
         raise Conflict(f"The {kind} {name!r} is still named by {who}.", references=users)
 
 
-def _fate(declared: Declaration | None, data: Json, strategy: Strategy) -> str:
+def _fate(declared: Declaration | None, data: Json, strategy: str) -> str:
     if declared is None:
         return "created"
     return "skipped" if strategy == "seed_only" or declared.data == data else "replaced"

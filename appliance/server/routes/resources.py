@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, post, put
@@ -13,7 +13,7 @@ from litestar.params import FromPath, QueryParameter
 from appliance.errors import Conflict, InvalidProject, NotFound, PreconditionFailed
 from appliance.language.kinds import KINDS
 from appliance.operations import resources
-from appliance.operations.resources import Strategy
+from appliance.operations.resources import STRATEGIES
 from appliance.server.authentication import ADMIN
 from appliance.server.contract import answers, raises, reads
 from appliance.server.definition_body import DEFINITION, text_of
@@ -35,7 +35,7 @@ OfWorkflow = Annotated[
 Choice = Annotated[
     str,
     QueryParameter(
-        enum=get_args(Strategy),
+        enum=STRATEGIES,
         description="What becomes of a definition that is there already: it stays, or is replaced.",
     ),
 ]
@@ -106,8 +106,8 @@ async def answer_import(
     request: ApiRequest, noun: str | None, strategy: str
 ) -> Envelope[ImportView]:
     """Take up the definitions that the body holds."""
-    text, chosen = await text_of(request), cast("Strategy", strategy)
-    done = await resources.import_resources(request.appliance, request.actor, text, chosen, noun)
+    text = await text_of(request)
+    done = await resources.import_resources(request.appliance, request.actor, text, strategy, noun)
     return Envelope(data=ImportView(*done), message="Definitions imported")
 
 
