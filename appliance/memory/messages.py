@@ -20,6 +20,7 @@ BYTES_PER_TOKEN, TOKENS_PER_MESSAGE = 4, 4
 
 ROLE = "[A-Za-z][A-Za-z0-9_-]{0,63}"
 """What a role looks like, as a regular expression."""
+_IS_ROLE = re.compile(ROLE).fullmatch
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -56,7 +57,7 @@ def _message(item: Json, place: int) -> Message:
     if not isinstance(item, dict) or item.keys() != {"role", "content"}:
         return Message(DEFAULT_ROLE, item)
     role = item["role"]
-    if not isinstance(role, str) or not re.fullmatch(ROLE, role):
+    if not isinstance(role, str) or not _IS_ROLE(role):
         raise InvalidInput(
             f"payload[{place}].role is {_short(role)}; write a word of at most 64 letters, digits,"
             " - and _, such as user, assistant, system or tool."

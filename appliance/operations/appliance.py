@@ -161,6 +161,7 @@ class Appliance:
 
     async def _follow(self, project: Project) -> None:
         """Let everything that is open go by *project*."""
+        self.memories.replace(project.memories)
         await self.engine.reload(project)
         await self.scheduler.reload()
         self.webhooks.load(project)
