@@ -20,6 +20,7 @@ from appliance.server.openapi import operations
 from appliance.server.ratelimit import RateLimits
 from appliance.server.request import ApiRequest
 from appliance.server.routes import routers
+from appliance.server.streams import Streams
 
 if TYPE_CHECKING:
     from appliance.operations.appliance import Appliance
@@ -31,6 +32,7 @@ def create_app(appliance: Appliance) -> Litestar:
     """Return the ASGI application that serves *appliance*, which stays the caller's to close."""
     server = appliance.settings.server
     metrics = Metrics(appliance)
+    streams = Streams(appliance.engine.feed, appliance.settings.stream.heartbeat)
     app = Litestar(
         route_handlers=routers(),
         middleware=[authentication],
@@ -40,7 +42,7 @@ def create_app(appliance: Appliance) -> Litestar:
         request_max_body_size=server.max_body,
         openapi_config=None,
         logging_config=None,
-        state=State({"appliance": appliance, "metrics": metrics}),
+        state=State({"appliance": appliance, "metrics": metrics, "streams": streams}),
     )
     app.state.description = Description(app)
     limited = RateLimits(app.asgi_handler, appliance.settings.ratelimit, unlimited=_unlimited(app))

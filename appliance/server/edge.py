@@ -69,6 +69,7 @@ class Exchange:
             _check_target(self.scope)
             async with asyncio.timeout(self._timeout) as self._deadline:
                 self.scope["state"]["deadline"] = self._deadline
+                self.scope["state"]["head"] = self.method == "HEAD"
                 await app(self.scope, self.receive, self.send)
         except TimeoutError:
             await self._fail(problem(504, "deadline_exceeded", self._late(), path))

@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import BodyKwarg, ParameterKwarg
 from litestar.response import Stream
 from litestar.routes import HTTPRoute
+from litestar.types import ASGIApp
 
 from appliance import __version__
 from appliance.errors import (
@@ -219,7 +220,7 @@ def _answer(description: str, kind: Any, handler: HTTPRouteHandler, schemas: _Sc
         return {"description": description}
     media_type = str(getattr(handler.media_type, "value", handler.media_type or "application/json"))
     media_type = media_type.partition(";")[0]
-    if kind in (bytes, Stream):
+    if kind in (bytes, Stream, ASGIApp):
         return {"description": description, "content": {media_type: {}}}
     return {"description": description, "content": {media_type: {"schema": schemas.of(kind)}}}
 

@@ -111,6 +111,7 @@ async def serve(
         notifier.send("STOPPING=1")
         watchdog.cancel()
         appliance.lock.announce("")
+        app.state.streams.close()
     log.info("server.stopped", exit_code=exit_code)
     return exit_code
 
