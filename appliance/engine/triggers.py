@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from appliance.engine.program import Program
@@ -32,8 +33,17 @@ class Listener(NamedTuple):
         if not isinstance(payload, dict):
             msg = "the payload must be a JSON object, for it becomes the input of a run"
             raise InvalidInput(msg)
-        schema = self.trigger.schema
-        return schemas.compile_schema(schema, "payload").apply(payload) if schema else payload
+        schema = _schema(self.program, self.trigger.name)
+        return payload if schema is None else schema.apply(payload)
+
+
+@lru_cache(maxsize=256)
+def _schema(program: Program, name: str) -> schemas.Schema | None:
+    """Return the schema of an event's payload; compiling it takes longer than checking with it."""
+    for trigger in program.workflow.triggers:
+        if trigger.name == name and trigger.schema:
+            return schemas.compile_schema(trigger.schema, "payload")
+    return None
 
 
 def listeners(programs: Mapping[str, Program], name: str) -> list[Listener]:
