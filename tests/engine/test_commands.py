@@ -112,7 +112,9 @@ def test_retry_goes_on_from_the_task_that_failed() -> None:
     while simulation.step():
         pass
     assert ("SUCCESS", ["a", "b", "c"]) == (simulation.run.status, work.done)
-    assert ("b", 3) in simulation.called, "the retry was the second attempt, after the crash the third"
+    assert ("b", 3) in simulation.called, (
+        "the retry was the second attempt, after the crash the third"
+    )
 
 
 def test_retry_repeats_only_what_failed_in_a_group() -> None:
@@ -123,7 +125,13 @@ def test_retry_repeats_only_what_failed_in_a_group() -> None:
         "with": {"name": "{{ .item }}"},
         "retry": ONCE,
     }
-    group = {"id": "all", "type": "collection", "items": "a..f", "mode": "sequential", "task": child}
+    group = {
+        "id": "all",
+        "type": "collection",
+        "items": "a..f",
+        "mode": "sequential",
+        "task": child,
+    }
     work = Work("b", "e")
     simulation = Simulation(program(tasks=[group]), {"work": work}).finish()
     assert "FAILED" == simulation.run.status
@@ -160,4 +168,7 @@ def test_the_history_is_the_same_from_the_rows() -> None:
     assert simulation.events == history.replay(row, rows)
     assert simulation.events[3:] == history.replay(row, rows, after=3)
     assert [*range(1, len(simulation.events) + 1)] == [e.number for e in simulation.events]
-    assert ("workflow_start", "complete") == (simulation.events[0].event, simulation.events[-1].event)
+    assert ("workflow_start", "complete") == (
+        simulation.events[0].event,
+        simulation.events[-1].event,
+    )

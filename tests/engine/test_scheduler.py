@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from appliance.config import DatabaseSettings
-from appliance.errors import InvalidInput, NotFound, Unavailable
+from appliance.errors import InvalidInput, NotFound
 from appliance.store import open_database
 from appliance.store.database import Database
 from appliance.store.schedules import KEPT_TICKS
@@ -146,6 +146,7 @@ def test_one_start_waits(play: Play, restart: bool) -> None:
         if restart:
             await world.restart()
         assert us("2026-06-01T14:00:00+00:00") == world.scheduler.plans["job"].waiting
+        await world.until(lambda: bool(world.bench.waiting))
         world.bench.let_go()
         await world.until(lambda: world.scheduler.plans["job"].waiting is None)
         assert [("13:00:00", "SUCCESS"), ("14:00:00", "RUNNING")] == await world.runs()
@@ -271,7 +272,6 @@ def test_a_database_that_is_away_delays(play: Play) -> None:
 
     async def story(world: Timeline) -> None:
         await world.open(scheduled(overlap_policy="skip"))
-        world.database.error = Unavailable("the database cannot be reached")
         world.database.fails_from = world.database.writes
         await world.at("13:00:00")
         await world.at("13:00:06")

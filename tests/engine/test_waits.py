@@ -151,4 +151,4 @@ def test_signals_keep_while_a_run_is_paused() -> None:
     assert "PAUSED" == simulation.run.status
     simulation.crash()
     simulation.resume()
-    assert "SUCCESS" == simulation.run.status
+    assert {"wait": "SUCCESS"} == simulation.statuses()

@@ -14,8 +14,9 @@ import pytest
 from appliance import clock
 from appliance.engine.runner import Engine
 from appliance.engine.scheduler import Scheduler
+from appliance.errors import Unavailable
 from appliance.language.model import Project, Schedule, Task, Tool, Workflow
-from appliance.store.database import Database, Transaction, refused, settle
+from appliance.store.database import Database, Row, Transaction, refused, settle
 from appliance.store.schedules import NEWEST, Schedules
 from appliance.store.workflow_states import LAST_ID, WorkflowStates
 from appliance.tools.calls import ToolRequest, ToolResult
@@ -68,7 +69,7 @@ class Watched:
         self._database = database
         self.writes = 0
         self.fails_from = NEWEST
-        self.error: Exception = OSError("the power is gone")
+        self.error = Unavailable("the power is gone")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)
@@ -76,7 +77,7 @@ class Watched:
     def write(self, work: Any) -> Future[Any]:
         self.writes += 1
         if self.writes > self.fails_from:
-            return refused(self.error)  # type: ignore[arg-type] # any error will do
+            return refused(self.error)
         return self._database.write(work)
 
 
@@ -108,9 +109,10 @@ class Timeline:
         )
         self.engine = Engine(self.database._database, self.project, self.bench, self.bench)
         await self.engine.open(resume=resume)
-        self.scheduler = Scheduler(self.database, self.engine, "p")  # type: ignore[arg-type] # Watched is one
+        self.scheduler = Scheduler(self.database, self.engine, "p")
         await self.scheduler.open(resume=resume)
-        await self.scheduler.serve()
+        if resume:
+            await self.scheduler.serve()
 
     async def close(self) -> None:
         """Stop the server, at once."""
@@ -132,7 +134,7 @@ class Timeline:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for what other tasks of the loop are about to do."""
         async with asyncio.timeout(5):
-            while not condition():  # noqa: ASYNC110 - of a test
+            while not condition():
                 await asyncio.sleep(0.001)
 
     async def runs(self, workflow: str = "job") -> list[tuple[str, str]]:
@@ -140,7 +142,9 @@ class Timeline:
 
         def work(tx: Transaction) -> list[tuple[str, str]]:
             states = WorkflowStates(tx)
-            page = states.page(workflow_id=workflow, status="", before=LAST_ID, limit=500)
+            page = states.page(
+                workflow_id=workflow, statuses=(), since="", before=LAST_ID, limit=500
+            )
             rows = [states.get(row["workflow_exec_id"]) for row in page]
             return [(row["idempotency_key"], row["status"]) for row in rows if row is not None]
 
@@ -152,9 +156,9 @@ class Timeline:
         rows = await self.entries(workflow)
         return [(time_of(row["tick"]), row["outcome"]) for row in rows]
 
-    async def entries(self, workflow: str = "job") -> list[Any]:
+    async def entries(self, workflow: str = "job") -> list[Row]:
         """Return the rows of the ledger, oldest first."""
-        rows = await settle(
+        rows: list[Row] = await settle(
             self.database.read(lambda tx: Schedules(tx).ticks(workflow, before=NEWEST, limit=1000))
         )
         return rows[::-1]

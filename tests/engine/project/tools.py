@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -32,7 +33,7 @@ def slow(context: dict[str, Any], seconds: float, **values: Any) -> dict[str, An
 
 def fail_until(context: dict[str, Any], file: str) -> dict[str, Any]:
     _note(context, "begin")
-    if not os.path.exists(file):
+    if not Path(file).exists():
         raise RuntimeError(f"{file} is not there")
     _note(context, "end")
     return {"found": file}
