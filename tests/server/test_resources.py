@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 
 from appliance.config import DatabaseSettings
 from appliance.language import yaml
-from appliance.operations.appliance import Appliance
 from appliance.server.app import create_app
 from tests.operations.projects import GREET, Shop
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 YAML = {"content-type": "application/yaml"}
 BODIES: dict[str, tuple[str, str, str]] = {
     "schemas": ("order", "id: order\ntype: object", "id: order\ntype: string"),
-    "models": ("mock:m", "{provider: mock, model: m}", "{provider: mock, model: m, top: 1}"),
+    "models": ("mock:m", "{provider: mock, model: m}", "{provider: mock, model: m, api_key: k}"),
     "memories": ("chat", "id: chat", "id: chat\nmax_messages: 7"),
     "mcps": ("gh", "{id: gh, url: 'http://localhost:1'}", "{id: gh, url: 'http://localhost:2'}"),
     "tools": ("hold", "id: hold", "id: hold\ntimeout: 5s"),
@@ -51,23 +51,43 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
 
 
-@pytest.fixture
-async def opened(database_settings: DatabaseSettings, shop: Shop) -> AsyncIterator[Appliance]:
-    async with shop.opened(database_settings) as appliance:
-        yield appliance
+@asynccontextmanager
+async def serving(shop: Shop, database: DatabaseSettings) -> AsyncIterator[Client]:
+    """Serve the shop to clients with a token, by default that of the admin."""
+    async with shop.opened(database) as appliance, clients(create_app(appliance)) as connect:
+
+        def client(token: str = "") -> httpx.AsyncClient:
+            made = connect(token or str(appliance.data.read_admin_key()))
+            made.base_url = httpx.URL("http://test/api/v0/")
+            return made
+
+        yield client
 
 
 @pytest.fixture
-async def knock(opened: Appliance) -> AsyncIterator[Client]:
-    async with clients(create_app(opened)) as connect:
-        yield connect
+async def root(database_settings: DatabaseSettings, shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
+    """An admin of a shop on each database."""
+    async with serving(shop, database_settings) as client:
+        yield client()
+
+
+@pytest.fixture(scope="module")
+async def memory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    """Clients of one shop in memory, for what is the same on every database."""
+    shop = Shop(tmp_path_factory.mktemp("shop"))
+    async with serving(shop, DatabaseSettings(path=":memory:")) as client:
+        yield client
 
 
 @pytest.fixture
-def root(opened: Appliance, knock: Client) -> httpx.AsyncClient:
-    client = knock(str(opened.data.read_admin_key()))
-    client.base_url = httpx.URL("http://test/api/v0/")
-    return client
+async def anywhere(memory: Client) -> AsyncIterator[httpx.AsyncClient]:
+    """An admin of a shop in memory, which is as it was afterwards."""
+    client = memory()
+    yield client
+    for noun in ("workflows", "tasks", "agents", "tools", "mcps", "memories", "models", "schemas"):
+        for one in data(await client.get(noun))[noun]:
+            if one["defined_in"] == "api":
+                assert 204 == (await client.delete(f"{noun}/{one['id']}")).status_code
 
 
 def data(response: httpx.Response, status: int = 200) -> Any:
@@ -96,9 +116,13 @@ async def run(client: httpx.AsyncClient, workflow: str, **run_input: Any) -> Any
     return data(started)["output"]
 
 
-@pytest.mark.parametrize("noun", BODIES)
-async def test_the_life_of_a_definition(root: httpx.AsyncClient, noun: str) -> None:
+async def test_the_life_of_a_definition(root: httpx.AsyncClient) -> None:
     """Created, shown, known, replaced with the right etag alone, listed, deleted, gone."""
+    for noun in BODIES:
+        await live(root, noun)
+
+
+async def live(root: httpx.AsyncClient, noun: str) -> None:
     name, first, second = BODIES[noun]
     path = f"{noun}/{name}"
     created = await put(root, path, first, if_none_match="*")
@@ -148,18 +172,16 @@ async def test_the_life_of_a_definition(root: httpx.AsyncClient, noun: str) -> N
 async def test_a_workflow_is_live_and_durable_when_it_is_answered(
     shop: Shop, database_settings: DatabaseSettings
 ) -> None:
-    """New runs use it at once, and another server on the same database has it too."""
-    async with shop.opened(database_settings) as appliance, clients(create_app(appliance)) as knock:
-        root = knock(str(appliance.data.read_admin_key()))
-        root.base_url = httpx.URL("http://test/api/v0/")
+    """New runs use it at once, and the next server on the same database has it too."""
+    async with serving(shop, database_settings) as client:
+        root = client()
         await put(root, "workflows/wave", BODIES["workflows"][1])
         assert {"a": {"output": "Hello, Ada"}} == await run(root, "wave")
         await put(root, "workflows/wave", BODIES["workflows"][2], 200)
         assert {"a": {"output": "Hello, Bob"}} == await run(root, "wave")
         etag = (await root.get("workflows/wave")).headers["etag"]
-    async with shop.opened(database_settings) as appliance, clients(create_app(appliance)) as knock:
-        root = knock(str(appliance.data.read_admin_key()))
-        root.base_url = httpx.URL("http://test/api/v0/")
+    async with serving(shop, database_settings) as client:
+        root = client()
         assert etag == (await root.get("workflows/wave")).headers["etag"]
         assert {"a": {"output": "Hello, Bob"}} == await run(root, "wave")
 
@@ -188,7 +210,7 @@ async def test_of_many_who_create_one_does(root: httpx.AsyncClient) -> None:
     assert [201, *[412] * 5] == sorted(answer.status_code for answer in answers)
 
 
-async def test_a_file_comes_first(root: httpx.AsyncClient) -> None:
+async def test_a_file_comes_first(anywhere: httpx.AsyncClient) -> None:
     """What a file has cannot be replaced or deleted here; the answer names file and setting."""
     for method, path in (
         ("PUT", "workflows/greet"),
@@ -196,13 +218,13 @@ async def test_a_file_comes_first(root: httpx.AsyncClient) -> None:
         ("PUT", "schemas/person"),
     ):
         name = path.partition("/")[2]
-        answer = await root.request(method, path, content=f"id: {name}", headers=YAML)
+        answer = await anywhere.request(method, path, content=f"id: {name}", headers=YAML)
         problem = told(answer, 409, "conflict")
         file = "greet.yaml" if path.startswith("workflows") else "compozy.yaml"
         assert {"file": file, "setting": "config.source_of_truth"} == problem["details"]
         assert file in problem["detail"]
         assert "config.source_of_truth: builder" in problem["detail"]
-        assert file in told(await root.delete(path), 409, "conflict")["detail"]
+        assert file in told(await anywhere.delete(path), 409, "conflict")["detail"]
 
 
 async def test_the_api_comes_first_where_that_is_set(shop: Shop, root: httpx.AsyncClient) -> None:
@@ -227,22 +249,24 @@ async def test_the_api_comes_first_where_that_is_set(shop: Shop, root: httpx.Asy
     told(await root.delete("workflows/greet"), 409, "conflict")
 
 
-async def test_what_others_name_stays(root: httpx.AsyncClient) -> None:
+async def test_what_others_name_stays(anywhere: httpx.AsyncClient) -> None:
     """The refusal lists who names it; when they are gone it can go."""
-    await put(root, "schemas/order", "id: order\ntype: object")
-    await put(root, "tools/hold", "id: hold\ninput: order")
-    await put(root, "tasks/wait", "{id: wait, tool: hold, with: {gate: x}}")
-    await put(root, "workflows/w", "{id: w, tasks: [{id: a, tool: {id: hold}, with: {gate: x}}]}")
+    await put(anywhere, "schemas/order", "id: order\ntype: object")
+    await put(anywhere, "tools/hold", "id: hold\ninput: order")
+    await put(anywhere, "tasks/wait", "{id: wait, tool: hold, with: {gate: x}}")
+    await put(
+        anywhere, "workflows/w", "{id: w, tasks: [{id: a, tool: {id: hold}, with: {gate: x}}]}"
+    )
 
-    problem = told(await root.delete("tools/hold"), 409, "conflict")
+    problem = told(await anywhere.delete("tools/hold"), 409, "conflict")
     assert {"tasks": ["wait"], "workflows": ["w"]} == problem["details"]["references"]
     assert "tasks: wait; workflows: w" in problem["detail"]
-    assert {"tools": ["hold"]} == told(await root.delete("schemas/order"), 409, "conflict")[
+    assert {"tools": ["hold"]} == told(await anywhere.delete("schemas/order"), 409, "conflict")[
         "details"
     ]["references"]
 
     for path in ("workflows/w", "tasks/wait", "tools/hold", "schemas/order"):
-        assert 204 == (await root.delete(path)).status_code, path
+        assert 204 == (await anywhere.delete(path)).status_code, path
 
 
 @pytest.mark.parametrize(
@@ -257,13 +281,13 @@ async def test_what_others_name_stays(root: httpx.AsyncClient) -> None:
     ],
 )
 async def test_what_does_not_fit_is_refused(
-    root: httpx.AsyncClient, path: str, text: str, places: list[str]
+    anywhere: httpx.AsyncClient, path: str, text: str, places: list[str]
 ) -> None:
     """With every problem and its place; nothing is stored."""
-    problem = told(await root.put(path, content=text, headers=YAML), 422, "invalid_project")
+    problem = told(await anywhere.put(path, content=text, headers=YAML), 422, "invalid_project")
     problems = problem["details"]["problems"]
     assert places == [one.rpartition(": ")[0][: len(places[0])] for one in problems[:1]]
-    told(await root.get(path), 404, "not_found")
+    told(await anywhere.get(path), 404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -288,65 +312,64 @@ async def test_what_does_not_fit_is_refused(
         (b"id: t  # comment", "text/yaml", 201),
     ],
 )
-async def test_bodies(root: httpx.AsyncClient, body: bytes, kind: str, status: int) -> None:
+async def test_bodies(anywhere: httpx.AsyncClient, body: bytes, kind: str, status: int) -> None:
     """YAML and JSON with the limits of files and of requests; what is not read is said."""
-    answer = await root.put("tools/t", content=body, headers={"content-type": kind})
+    answer = await anywhere.put("tools/t", content=body, headers={"content-type": kind})
     assert status == answer.status_code, answer.text
     if status == 201 and b"ud83d" in body:
-        assert "\U0001f600\x85\n" == data(await root.get("tools/t"))["description"]
+        assert "\U0001f600\x85\n" == data(await anywhere.get("tools/t"))["description"]
 
 
-async def test_a_body_that_is_too_large(root: httpx.AsyncClient) -> None:
+async def test_a_body_that_is_too_large(anywhere: httpx.AsyncClient) -> None:
     """Is 413, as everywhere."""
     large = b"id: t\ndescription: " + b"x" * (11 << 20)
-    told(await root.put("tools/t", content=large, headers=YAML), 413, "too_large")
+    told(await anywhere.put("tools/t", content=large, headers=YAML), 413, "too_large")
 
 
 @pytest.mark.parametrize("value", ["etag", "'x'", '"x', '"x" "y"', ""])
-async def test_an_etag_is_quoted(root: httpx.AsyncClient, value: str) -> None:
+async def test_an_etag_is_quoted(anywhere: httpx.AsyncClient, value: str) -> None:
     """A condition that cannot be understood is not taken for none."""
     headers = YAML | {"if-match": value}
-    told(await root.put("tools/t", content="id: t", headers=headers), 400, "invalid_input")
+    told(await anywhere.put("tools/t", content="id: t", headers=headers), 400, "invalid_input")
 
 
-async def test_listings_go_page_by_page(root: httpx.AsyncClient) -> None:
+async def test_listings_go_page_by_page(anywhere: httpx.AsyncClient) -> None:
     """By id, with Link; `q` is the beginning, `workflow_id` whose they are; a bad cursor is 400."""
     for name in "abcd":
-        await put(root, f"schemas/s{name}", f"id: s{name}\ntype: object")
-    await put(root, "workflows/w", "{id: w, config: {input: sb}, tasks: [{id: a, tool: greet}]}")
+        await put(anywhere, f"schemas/s{name}", f"id: s{name}\ntype: object")
+    await put(
+        anywhere, "workflows/w", "{id: w, config: {input: sb}, tasks: [{id: a, tool: greet}]}"
+    )
     seen, url = [], "/api/v0/schemas?limit=1&q=s"
     while url:
-        page = await root.get(f"http://test{url}")
+        page = await anywhere.get(f"http://test{url}")
         seen += [one["id"] for one in data(page)["schemas"]]
         url = page.links.get("next", {}).get("url", "")
     assert ["sa", "sb", "sc", "sd"] == seen
-    of_workflow = await root.get("schemas", params={"workflow_id": "w"})
+    of_workflow = await anywhere.get("schemas", params={"workflow_id": "w"})
     assert ["sb"] == [one["id"] for one in data(of_workflow)["schemas"]]
-    told(await root.get("schemas?cursor=nonsense"), 400, "invalid_input")
-    told(await root.get("schemas?workflow_id=ghost"), 404, "not_found")
+    told(await anywhere.get("schemas?cursor=nonsense"), 400, "invalid_input")
+    told(await anywhere.get("schemas?workflow_id=ghost"), 404, "not_found")
 
 
-async def test_users_read_and_do_not_write(root: httpx.AsyncClient, knock: Client) -> None:
+async def test_users_read_and_do_not_write(anywhere: httpx.AsyncClient, memory: Client) -> None:
     """Who is no admin sees definitions without their secrets, and changes none."""
-    await put(root, "models/m", "{id: m, provider: mock, model: m, api_key: 's3cret'}")
-    await put(root, "models/n", "{id: n, provider: mock, model: m, api_key: '{{ .env.KEY }}'}")
-    made = data(await root.post("users", json={"email": "ada@example.com"}), 201)
-    key = data(await root.post("auth/generate", json={"user_id": made["id"]}), 201)["api_key"]
-    user = knock(key)
-    user.base_url = httpx.URL("http://test/api/v0/")
+    await put(anywhere, "models/m", "{id: m, provider: mock, model: m, api_key: 's3cret'}")
+    await put(anywhere, "models/n", "{id: n, provider: mock, model: m, api_key: '{{ .env.KEY }}'}")
+    made = data(await anywhere.post("users", json={"email": "ada@example.com"}), 201)
+    key = data(await anywhere.post("auth/generate", json={"user_id": made["id"]}), 201)["api_key"]
+    user = memory(key)
 
     assert "********" == data(await user.get("models/m"))["api_key"]
     assert "{{ .env.KEY }}" == data(await user.get("models/n"))["api_key"]
     assert "s3cret" not in (await user.get("models")).text
-    assert "s3cret" == data(await root.get("models/m"))["api_key"]
+    assert "s3cret" == data(await anywhere.get("models/m"))["api_key"]
     told(await user.put("tools/t", content="id: t", headers=YAML), 403, "forbidden")
     told(await user.delete("models/m"), 403, "forbidden")
     told(await user.post("project/export"), 403, "forbidden")
 
 
-async def test_export_and_import_are_a_round_trip(
-    root: httpx.AsyncClient, tmp_path: Path, database_settings: DatabaseSettings
-) -> None:
+async def test_export_and_import_are_a_round_trip(root: httpx.AsyncClient, tmp_path: Path) -> None:
     """An empty project that imports an export has the same definitions with the same etags."""
     for noun, (name, _, text) in BODIES.items():
         await put(root, f"{noun}/{name}", text)
@@ -356,9 +379,8 @@ async def test_export_and_import_are_a_round_trip(
     empty.write("compozy.yaml", "name: empty")
 
     database = DatabaseSettings(driver="sqlite", path=":memory:")
-    async with empty.opened(database) as appliance, clients(create_app(appliance)) as knock:
-        other = knock(str(appliance.data.read_admin_key()))
-        other.base_url = httpx.URL("http://test/api/v0/")
+    async with serving(empty, database) as client:
+        other = client()
         done = data(await other.post("project/import", content=exported, headers=YAML))
         assert (sorted(etags), [], []) == tuple(map(sorted, done.values()))
         assert etags == await all_etags(other)
@@ -410,22 +432,22 @@ async def test_the_strategy_of_an_import(root: httpx.AsyncClient) -> None:
         "nonsense: []",
     ],
 )
-async def test_what_is_no_export_is_refused(root: httpx.AsyncClient, text: str) -> None:
+async def test_what_is_no_export_is_refused(anywhere: httpx.AsyncClient, text: str) -> None:
     """An import takes what an export gives, of its own kind."""
-    told(await root.post("tools/import", content=text, headers=YAML), 400, "invalid_input")
+    told(await anywhere.post("tools/import", content=text, headers=YAML), 400, "invalid_input")
 
 
-async def test_an_import_is_all_or_nothing(root: httpx.AsyncClient) -> None:
+async def test_an_import_is_all_or_nothing(anywhere: httpx.AsyncClient) -> None:
     """One definition that does not fit, and none is taken."""
     text = "tools: [{id: good}, {id: bad, timeout: never}]"
     problem = told(
-        await root.post("tools/import", content=text, headers=YAML), 422, "invalid_project"
+        await anywhere.post("tools/import", content=text, headers=YAML), 422, "invalid_project"
     )
     assert "api:tool/bad:2:1" in problem["detail"]
-    told(await root.get("tools/good"), 404, "not_found")
+    told(await anywhere.get("tools/good"), 404, "not_found")
 
 
-async def test_workflows_show_their_parts(root: httpx.AsyncClient) -> None:
+async def test_workflows_show_their_parts(anywhere: httpx.AsyncClient) -> None:
     """Tasks, agents and tools by themselves, and in the listing where asked for."""
     text = """
 id: big
@@ -435,33 +457,33 @@ triggers: [{type: webhook, webhook: {slug: x, verify: {strategy: hmac, header: X
 tasks:
 - {id: group, type: parallel, tasks: [{id: inner, tool: greet}]}
 """
-    await put(root, "workflows/big", text)
-    shown = await root.get("workflows/big")
+    await put(anywhere, "workflows/big", text)
+    shown = await anywhere.get("workflows/big")
     assert "s3cret" not in shown.text
     assert "api" == data(shown)["defined_in"]
     assert ["group"] == [
-        task["id"] for task in data(await root.get("workflows/big/tasks"))["tasks"]
+        task["id"] for task in data(await anywhere.get("workflows/big/tasks"))["tasks"]
     ]
-    assert "greet" == data(await root.get("workflows/big/tasks/inner"))["tool"]
-    assert "Greets" == data(await root.get("workflows/big/tools/greet"))["description"]
-    assert "x" == data(await root.get("workflows/big/agents/own"))["instructions"]
-    told(await root.get("workflows/big/tools/nothing"), 404, "not_found")
-    told(await root.get("workflows/nothing/tools"), 404, "not_found")
-    [listed] = data(await root.get("workflows?q=big&expand=tasks,nonsense"))["workflows"]
+    assert "greet" == data(await anywhere.get("workflows/big/tasks/inner"))["tool"]
+    assert "Greets" == data(await anywhere.get("workflows/big/tools/greet"))["description"]
+    assert "x" == data(await anywhere.get("workflows/big/agents/own"))["instructions"]
+    told(await anywhere.get("workflows/big/tools/nothing"), 404, "not_found")
+    told(await anywhere.get("workflows/nothing/tools"), 404, "not_found")
+    [listed] = data(await anywhere.get("workflows?q=big&expand=tasks,nonsense"))["workflows"]
     assert ["group"] == [task["id"] for task in listed["tasks"]]
     assert {"tools", "agents"} & listed.keys() == set()
 
 
-async def test_the_project_is_its_file(root: httpx.AsyncClient) -> None:
+async def test_the_project_is_its_file(anywhere: httpx.AsyncClient) -> None:
     """It is shown; to change it is 405, with the reason."""
-    shown = data(await root.get("project"))
+    shown = data(await anywhere.get("project"))
     assert ("shop", "repo", 1) == (
         shown["name"],
         shown["source_of_truth"],
         shown["counts"]["workflows"],
     )
     for method in ("PUT", "DELETE"):
-        answer = await root.request(method, "project")
+        answer = await anywhere.request(method, "project")
         assert "compozy.yaml" in told(answer, 405, "method_not_allowed")["detail"]
         assert "HEAD, GET" == answer.headers["allow"]
 
@@ -482,7 +504,7 @@ async def test_changes_are_noted(root: httpx.AsyncClient) -> None:
     assert ["tools/hold"] == entries[1]["details"]["done"]["created"]
 
 
-async def test_the_export_is_what_was_written(root: httpx.AsyncClient) -> None:
+async def test_the_export_is_what_was_written(anywhere: httpx.AsyncClient) -> None:
     """Definitions of files and of the API alike, as data that reads back."""
-    text = (await root.post("workflows/export")).text
+    text = (await anywhere.post("workflows/export")).text
     assert {"workflows": [yaml.load(GREET, "x").data]} == yaml.load(text, "x").data
