@@ -162,6 +162,7 @@ class Appliance:
     async def _follow(self, project: Project) -> None:
         """Let everything that is open go by *project*."""
         self.memories.replace(project.memories)
+        self.memories.replace(project.memories)
         await self.engine.reload(project)
         await self.scheduler.reload()
         self.webhooks.load(project)
