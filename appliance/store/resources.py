@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.errors import VersionConflict
-from appliance.store.database import Row, Transaction
+from appliance.store.database import Param, Row, Transaction
 
 
 class Resources:
@@ -24,7 +24,7 @@ class Resources:
         self, kind: str, name: str, text: str, *, version: int, at_us: int, actor: str
     ) -> None:
         """Replace the definition that has *version*. Raises VersionConflict."""
-        row = {"kind": kind, "id": name, "text": text, "version": version}
+        row: dict[str, Param] = {"kind": kind, "id": name, "text": text, "version": version}
         if self._tx.run("update_resource", **row, at=at_us, actor=actor) == 0:
             raise VersionConflict
 
