@@ -34,10 +34,10 @@ def from_rfc3339(text: str) -> int:
     Raises: ValueError when it is no such text, names no zone or lies before 1970.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        moment: datetime | None = datetime.fromisoformat(text)
     except ValueError:
-        moment = datetime.min
-    if moment.tzinfo is None or "T" not in text.upper() or moment < _EPOCH:
+        moment = None
+    if moment is None or moment.tzinfo is None or "T" not in text.upper() or moment < _EPOCH:
         msg = f'{text!r} is no time; write it as "2026-01-31T09:30:00Z"'
         raise ValueError(msg)
     return (moment - _EPOCH) // timedelta(microseconds=1)
