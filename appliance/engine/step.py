@@ -309,6 +309,8 @@ NOWHERE = Environment(0, "")
 
 def _enter_call(step: Step, task: TaskState) -> None:
     step.render_input(task)
+    if task.node.task.takes_input:
+        task.input = {**task.input, **step.run.input}
     task.input = conform(task.input, task.node.input_schemas)
     step.call(task)
 

@@ -66,7 +66,7 @@ def _check_arguments(placed: Placed, tool: Tool, signature: Signature) -> None:
     properties = (tool.input or {}).get("properties", {})
     filled = {key for key, schema in properties.items() if "default" in _keys(schema)}
     missing = [key for key in signature.required if key not in {*given, *tool.with_, *filled}]
-    if missing:
+    if missing and not placed.task.takes_input:
         names = " and ".join(repr(key) for key in missing)
         placed.section.error(f"{tool.id} needs {names} in 'with'", "tool")
 

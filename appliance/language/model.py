@@ -67,6 +67,8 @@ class Task(Model, frozen=True):
     type: str = "basic"
     tool: str | None = None
     with_: dict[str, Json] | None = msgspec.field(name="with", default=None)
+    takes_input: bool = False
+    """Whether the input of the run counts as `with` too, and wins: a task that is run by itself."""
     outputs: dict[str, Json] | None = None
     on_success: Transition = Transition()
     on_error: Transition = Transition()

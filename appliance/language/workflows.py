@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from appliance.language import later
 from appliance.language.calls import check_calls
 from appliance.language.definitions import LISTS, check_binding, definition_id, read_definitions
 from appliance.language.flow import check_flow
-from appliance.language.model import Json, Tool, Workflow
+from appliance.language.model import Json, Task, Tool, Workflow
 from appliance.language.offers import Offer, read_schemas, read_tools
 from appliance.language.options import Options, read_options
 from appliance.language.placed import Placed
@@ -64,17 +66,48 @@ def read_workflow(section: Section, offer: Offer) -> Workflow | None:
 
 
 def read_task(section: Section, offer: Offer) -> Workflow | None:
-    """Read and check a task that can be run by itself, as a workflow of that one task."""
+    """Read and check a task that can be run by itself, as a workflow of that one task.
+
+    What such a run is given counts as the task's `with`, on top of what the file says.
+    """
     scope = TaskReader(offer.options, offer.schemas, offer.memories).scope([section])
     if not scope:
         return None
-    task = scope[0].task
+    first = scope[0].task
+    if first.type == "basic":
+        task = msgspec.structs.replace(first, takes_input=True)
+        scope = (scope[0]._replace(task=task), *scope[1:])
     return Workflow(
-        id=task.id,
+        id=first.id,
         tasks=tuple(placed.task for placed in scope),
-        input=task.input,
+        input=_asked_of_caller(first),
         tools=_check(scope, Reader(scope), offer),
     )
+
+
+def _asked_of_caller(task: Task) -> dict[str, Json] | None:
+    """Return the schema of what a run of *task* is given: what the file gives may be left out.
+
+    What the file makes of the caller's own input by a template does not count as given.
+    """
+    schema = task.input
+    given = {name for name, value in (task.with_ or {}).items() if "{{" not in str(value)}
+    if not given or schema is None:
+        return schema
+    asked = dict(schema)
+    if "required" in schema:
+        asked["required"] = [name for name in schema["required"] if name not in given]
+    if "properties" in schema:
+        asked["properties"] = {
+            name: _without_default(value) if name in given else value
+            for name, value in schema["properties"].items()
+        }
+    return asked
+
+
+def _without_default(schema: Json) -> Json:
+    inner = schema if isinstance(schema, dict) else {}
+    return {key: value for key, value in inner.items() if key != "default"} if inner else schema
 
 
 def _own_offer(section: Section, offer: Offer) -> Offer:

@@ -562,3 +562,13 @@ def test_every_run_ends_whatever_happens(tree: dict[str, Any], seed: int, crashe
     assert world.run.ended
     assert {task.status for task in world.run.tasks} <= TERMINAL
     assert {} == world.calls
+
+
+def test_a_task_that_is_run_by_itself_takes_the_input_as_its_arguments() -> None:
+    """What the run is given wins over what the file says; the schema sees both together."""
+    task = {"id": "hello", "tool": "echo", "takes_input": True, "with": {"a": 1, "b": 2}}
+    task["input"] = {"required": ["a", "b", "c"], "properties": {"d": {"default": 4}}}
+    tools = {"echo": lambda **arguments: arguments}
+    run = Simulation(program(tasks=[task]), tools, {"b": 20, "c": 3}).finish().run
+
+    assert {"a": 1, "b": 20, "c": 3, "d": 4} == run.by_id["hello"].output

@@ -174,6 +174,8 @@ def test_a_task_of_the_project_is_a_workflow_of_one_task(files: Files) -> None:
     assert {"type": "object", "required": ["name"]} == task.input
     assert "greet" in task.tools
 
+    assert task.tasks[0].takes_input
+
     files.write({"tasks/hello.yaml": "resource: task\nid: hello\ntool: gret\n"})
     assert [
         (
@@ -181,6 +183,29 @@ def test_a_task_of_the_project_is_a_workflow_of_one_task(files: Files) -> None:
             " did you mean 'greet'?"
         )
     ] == files.problems()
+
+
+def test_what_a_task_is_not_given_by_its_file_is_asked_of_the_caller(files: Files) -> None:
+    """Arguments may be left to the caller; those in the file are neither required nor hidden."""
+    files.write(
+        {
+            "compozy.yaml": f"{HEAD}autoload: {{enabled: true, include: ['tasks/*.yaml']}}",
+            "w.yaml": FLOW,
+            "tasks/hello.yaml": """
+                resource: task
+                id: hello
+                tool: greet
+                with: { greeting: Hi }
+                input:
+                  required: [name, greeting]
+                  properties: { greeting: { type: string, default: Hello }, name: { type: string } }
+                """,
+        }
+    )
+    assert {
+        "required": ["name"],
+        "properties": {"greeting": {"type": "string"}, "name": {"type": "string"}},
+    } == files.load().tasks["hello"].input
 
 
 # -- what the API stores ---------------------------------------------------------------------------
