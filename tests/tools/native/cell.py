@@ -46,6 +46,7 @@ class Cell:
         """End every process."""
         if self._pool is not None:
             self._runner.run(self._pool.close())
+            self._pool = None
 
     @property
     def pool(self) -> ToolPool:

@@ -86,6 +86,12 @@ class Network:
         lines = map(json.loads, log.read_text().splitlines() if log.exists() else [])
         return [line[1:] for line in lines if line[0] == what]
 
+    def forget(self) -> None:
+        """Begin a test: nothing was asked yet, and only `/` has an answer."""
+        self.requests.clear()
+        (self._directory / "log").unlink(missing_ok=True)
+        self._answers = {"/": ok(b"hello", "Content-Type: text/plain")}
+
     def close(self) -> None:
         """Listen no longer."""
         self._listener.close()
