@@ -84,7 +84,7 @@ class Engine:
         """
         driver = self._driver
         driver.open(self._database)
-        await self._keep_definitions()
+        await self._keep(self.programs, self.task_programs)
         if resume:
             async for run in recovery.interrupted(self._database, self._around, self._admission):
                 driver.adopt(run)
@@ -97,12 +97,14 @@ class Engine:
 
     async def reload(self, project: Project) -> None:
         """Use *project* for the runs to come; those that have begun keep their definitions."""
+        # First, for a run that begins as soon as they are in use refers to them.
+        await self._keep(_compiled(project.workflows), _compiled(project.tasks))
         self._use(project)
-        await self._keep_definitions()
         self._driver.admit()
 
-    async def _keep_definitions(self) -> None:
-        programs = [*self.programs.values(), *self.task_programs.values()]
+    async def _keep(self, *found: Mapping[str, Program]) -> None:
+        """Store definitions, so that runs can be pinned to them."""
+        programs = [program for each in found for program in each.values()]
         await recovery.keep_definitions(self._database, programs)
 
     async def close(self, grace_s: float = 0.0) -> None:

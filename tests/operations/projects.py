@@ -15,7 +15,7 @@ COMPOZY = """\
 name: shop
 autoload: {enabled: true, include: ["parts/*.yaml"]}
 config: {source_of_truth: repo}
-schemas: [{id: person, type: object, properties: {name: {type: string}}}]
+schemas: [{id: person, type: object, properties: {name: {type: string, default: Ada}}}]
 tools: [{id: greet, description: Greets, input: person}]
 workflows: [{source: greet.yaml}]
 """
