@@ -71,6 +71,7 @@ class Scheduler:
         self._changed = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         """For a slice of ticks, or a change of schedules."""
+        self._serving = asyncio.Lock()
         self._resume = resume
         await self.reload()
         if resume:
@@ -192,7 +193,8 @@ class Scheduler:
     async def _sleep(self) -> None:
         """Sleep until the next tick or a change; where there is nothing to wait for, for ever."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), self._patience())
+            async with asyncio.timeout(self._patience()):  # wait_for of 3.11 can lose a cancellation
+                await self._changed.wait()
         self._changed.clear()
 
     def _patience(self) -> float | None:
@@ -205,8 +207,11 @@ class Scheduler:
 
     async def serve(self) -> None:
         """Deal with everything that is due now. Raises: the errors of `Database`."""
-        if not self.clock_is_set:
-            return
+        async with self._serving:
+            if self.clock_is_set:
+                await self._serve()
+
+    async def _serve(self) -> None:
         if not self._believed:
             await self.reload()
         now_us = clock.now_us()

@@ -13,8 +13,9 @@ from contextlib import suppress
 from appliance import clock, errors, ids
 from appliance.engine.plans import Plan, missed_sentence
 from appliance.engine.runner import Engine
+from appliance.engine.status import TERMINAL
 from appliance.errors import ApplianceError, Conflict, NotFound
-from appliance.store.database import Database, Param, settle
+from appliance.store.database import Database, Param, Transaction, settle
 from appliance.store.schedules import Schedules
 from appliance.store.workflow_states import WorkflowStates
 
@@ -26,6 +27,9 @@ ELSEWHERE = (
     errors.VersionConflict,
 )
 """Failures that are not the schedule's: the same tick may start later."""
+
+_ENDED = {*TERMINAL, None}
+"""Statuses of a run that holds up nobody; None is a run that is gone."""
 
 Entry = dict[str, Param]
 """A row of the ledger."""
@@ -183,9 +187,16 @@ class Ticks:
     # -- runs before it ---------------------------------------------------------------------------
 
     async def _forget_ended(self, plan: Plan) -> None:
-        for key, exec_id in list(plan.runs.items()):
-            if await self._engine.wait(exec_id, 0):
-                plan.runs.pop(key, None)
+        if not plan.runs:
+            return
+        known = dict(plan.runs)
+
+        def ended(tx: Transaction) -> list[str]:
+            statuses = Schedules(tx).run_status
+            return [key for key, exec_id in known.items() if statuses(exec_id) in _ENDED]
+
+        for key in await settle(self._database.read(ended)):
+            plan.runs.pop(key, None)
 
     async def _cancel_runs(self, plan: Plan) -> None:
         for exec_id in list(plan.runs.values()):
