@@ -35,7 +35,8 @@ BEYOND_SCHEMAS = {
     "POST /api/v0/auth/generate",  # an expiry lies in the future, a name is printable
     "GET /api/v0/executions/workflows",  # a time has a form
     "GET /api/v0/workflows/{workflow_id}/executions",
-    "POST /api/v0/workflows/{workflow_id}/executions",  # an integer has 64 bit
+    "POST /api/v0/events",  # an integer has 64 bit
+    "POST /api/v0/workflows/{workflow_id}/executions",
     "POST /api/v0/workflows/{workflow_id}/executions/sync",
     "POST /api/v0/executions/workflows/{exec_id}/signals",
     "POST /api/v0/tasks/{task_id}/executions",
