@@ -117,13 +117,7 @@ class Scheduler:
         async with self._one_at_a_time:
             known = await settle(self._database.read(partial(_known, only=only), scan=True))
             now_us = clock.now_us()
-            plans = {
-                program.id: plan
-                for program in self._engine.programs.values()
-                if program.workflow.schedule is not None
-                and only in (None, program.id)
-                and (plan := self._take_up(program.id, program.workflow.schedule, known, now_us))
-            }
+            plans = await self._take_up_all(known, only, now_us)
             for run in known.runs:
                 if run["workflow_id"] in plans:
                     plan = plans[run["workflow_id"]]
@@ -134,21 +128,35 @@ class Scheduler:
             self._put_in_force(plans, only)
         self._changed.set()
 
+    async def _take_up_all(self, known: _Known, only: str | None, now_us: int) -> dict[str, Plan]:
+        plans = {}
+        for done, program in enumerate(list(self._engine.programs.values())):
+            if program.workflow.schedule is None or only not in (None, program.id):
+                continue
+            plan = self._take_up(program.id, program.workflow.schedule, known, now_us)
+            if plan is not None:
+                plans[program.id] = plan
+            if done % SLICE == 0:
+                await asyncio.sleep(0)
+        return plans
+
     def _take_up(
         self, workflow_id: str, schedule: Schedule, known: _Known, now_us: int
     ) -> Plan | None:
         row = known.rows.get(workflow_id)
         schedule = effective(schedule, row)
         basis = basis_of(schedule)
-        last, waiting = now_us, None
+        last = now_us
         if row is not None and row["basis"] == basis:
             last = min(row["last_tick"], known.latest.get(workflow_id, now_us))
-            waiting = row["waiting_tick"]
+        waiting = row["waiting_tick"] if row is not None and row["basis"] != _NOWHERE else None
         try:
-            return Plan(workflow_id, schedule, Timetable.of(schedule), last, waiting)
+            plan = Plan(workflow_id, schedule, Timetable.of(schedule), last, waiting)
         except ApplianceError as error:  # such as a time zone that is no more
             log.warning("schedule.not_understood", workflow_id=workflow_id, error=error.message)
             return None
+        plan.wake_at = plan.next_start()
+        return plan
 
     async def _begin(self, plans: Mapping[str, Plan], known: _Known, now_us: int) -> None:
         """Store from when on schedules count that are new or changed, and which ones are gone."""
@@ -173,7 +181,6 @@ class Scheduler:
         self.plans.pop(only or "", None)
         self.plans |= plans
         for plan in plans.values():
-            plan.wake_at = plan.next_start()
             if plan.wake_at is not None:
                 self._heap.append((plan.wake_at, plan.workflow_id))
             self._await_turn(plan)
@@ -193,7 +200,9 @@ class Scheduler:
     async def _sleep(self) -> None:
         """Sleep until the next tick or a change; where there is nothing to wait for, for ever."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience()):  # wait_for of 3.11 can lose a cancellation
+            async with asyncio.timeout(
+                self._patience()
+            ):  # wait_for of 3.11 can lose a cancellation
                 await self._changed.wait()
         self._changed.clear()
 
@@ -268,7 +277,7 @@ class Scheduler:
     # -- ticks that wait for runs to end ----------------------------------------------------------
 
     def _await_turn(self, plan: Plan) -> None:
-        if plan.waiting is not None and self._resume and not plan.has_waiter:
+        if self._resume and plan.schedule.enabled and plan.waiting and not plan.has_waiter:
             plan.has_waiter = True
             self._keep(self._take_turn(plan))
 

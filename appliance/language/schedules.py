@@ -128,6 +128,7 @@ def faults(
     return found
 
 
+@lru_cache(maxsize=1024)
 def parse_cron(cron: str, zone: ZoneInfo) -> _Rule:
     """Return the rule that *cron* is on the clock of *zone*. Raises InvalidInput naming the field."""
     text = cron.strip()
@@ -196,7 +197,6 @@ def _interval(text: str) -> int:
     return int(seconds)
 
 
-@lru_cache(maxsize=1024)
 def _expression(text: str) -> str:
     """Return six fields that were checked one by one."""
     parts = text.split()

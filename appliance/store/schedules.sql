@@ -7,10 +7,13 @@ SELECT * FROM schedules;
 SELECT * FROM schedules WHERE workflow_id = :workflow_id;
 
 -- name: begin_schedule
--- Notes from when on the ticks of a schedule count: it is new, or it was changed.
+-- Notes from when on the ticks of a schedule count: it is new, or it was changed. With an empty
+-- basis it is gone, and with it the start that waited.
 INSERT INTO schedules (workflow_id, basis, last_tick, entries)
 VALUES (:workflow_id, :basis, :last_tick, 0)
-ON CONFLICT (workflow_id) DO UPDATE SET basis = :basis, last_tick = :last_tick;
+ON CONFLICT (workflow_id) DO UPDATE
+SET basis = :basis, last_tick = :last_tick,
+    waiting_tick = CASE WHEN :basis = '' THEN NULL ELSE schedules.waiting_tick END;
 
 -- name: advance_schedule
 -- Notes up to which tick a schedule is dealt with, and which one waits for a run to end.
