@@ -16,6 +16,13 @@ from appliance.store.datadir import DataDirectory
 from tests.cli.conftest import Terminal
 
 
+class QuietServer(ThreadingHTTPServer):
+    """A server that keeps to itself that a client went away before it was answered."""
+
+    def handle_error(self, *_: Any) -> None:
+        pass
+
+
 class Stub:
     """A server of any behaviour: answers every request with the same, and keeps what came."""
 
@@ -25,7 +32,7 @@ class Stub:
         self.delay = 0.0
         self.keys: list[str | None] = []
         self.paths: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = QuietServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
