@@ -256,6 +256,6 @@ def _kinds() -> dict[str, type[ApplianceError]]:
     pending = [ApplianceError]
     while pending:
         kind = pending.pop()
-        kinds[kind.code] = kind
+        kinds.setdefault(kind.code, kind)  # the one that any sentence can be said with
         pending += kind.__subclasses__()
     return kinds

@@ -30,12 +30,12 @@ tasks:
 class Server:
     """A server process in a directory, on a free port."""
 
-    def __init__(self, directory: Path, *words: str) -> None:
+    def __init__(self, directory: Path, *words: str, command: str = "start") -> None:
         self.data = DataDirectory(directory / "data")
         self._log = directory / "server.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*PROGRAM, "start", "--port", "0", *words],
+                [*PROGRAM, command, "--port", "0", *words],
                 cwd=directory,
                 env=ENVIRONMENT,
                 stdout=subprocess.PIPE,
