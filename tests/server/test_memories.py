@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from litestar import Litestar
 
 from appliance.language.model import Memory, MemoryCall, Project, Task, Workflow
-from tests.server.conftest import sample_project
+
+from .conftest import Client, sample_project
 
 pytestmark = pytest.mark.anyio
 
@@ -224,11 +226,17 @@ async def test_a_workflow_writes_what_the_api_reads(user: httpx.AsyncClient) -> 
     ],
 )  # fmt: skip
 async def test_bad_requests(
-    user: httpx.AsyncClient, method: str, path: str, sent: Any, expected: tuple[int, str, str]
+    sqlite_app: tuple[Litestar, Client],
+    method: str,
+    path: str,
+    sent: Any,
+    expected: tuple[int, str, str],
 ) -> None:
     """Each is refused with a sentence that names what is wrong."""
+    app, connect = sqlite_app
+    client = connect(app.state.appliance.data.read_admin_key())
     status, code, words = expected
-    found = problem(await user.request(method, API + path, json=sent))
+    found = problem(await client.request(method, API + path, json=sent))
     assert (status, code) == found[:2]
     assert words in found[2]
 

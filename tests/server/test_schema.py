@@ -36,6 +36,8 @@ BEYOND_SCHEMAS = {
     "GET /api/v0/executions/workflows",  # a time has a form
     "GET /api/v0/workflows/{workflow_id}/executions",
     "POST /api/v0/events",  # an integer has 64 bit
+    "POST /api/v0/memory/{memory_ref}/append",
+    "POST /api/v0/memory/{memory_ref}/write",
     "POST /api/v0/workflows/{workflow_id}/executions",
     "POST /api/v0/workflows/{workflow_id}/executions/sync",
     "POST /api/v0/executions/workflows/{exec_id}/signals",
