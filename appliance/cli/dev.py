@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from appliance import clock
 from appliance.cli.invocation import SERVER, Invocation, takes
 from appliance.cli.output import fail, plain
 from appliance.cli.start import serve
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 POLL = 0.5
 """Seconds between two looks at the files: cheap, and the same on every file system."""
+
+SHARE = 20
+"""How many times as long as the last look took to wait for the next: a large tree is seen later."""
 
 DEBOUNCE = 0.2
 """Seconds without a change after which what was saved counts as whole."""
@@ -60,9 +64,10 @@ def _looking(invocation: Invocation, path: Path | None) -> Callable[[], Stamps]:
 
 async def _changes(look: Callable[[], Stamps], seen: Stamps) -> AsyncIterator[None]:
     while True:
+        began = clock.monotonic()
         found = await asyncio.to_thread(look)
         if found == seen:
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(max(POLL, SHARE * (clock.monotonic() - began)))
             continue
         while found != seen:
             seen = found

@@ -8,21 +8,27 @@ from pathlib import Path
 
 CODE = (".py", ".ts", ".mts", ".js", ".mjs", ".cjs")
 SOURCES = (".yaml", ".yml", ".json", *CODE)
-_SKIPPED = frozenset({"__pycache__", "data", "node_modules"})
-_MAX_DEPTH = 8
+_SKIPPED = frozenset({"__pycache__", "node_modules"})
+_NO_SOURCES = frozenset({"instance.lock", "pyvenv.cfg"})
+"""Files by which the data of a server and a virtual environment are known."""
 
 Stamps = dict[str, tuple[int, int, int]]
 """Path -> when it was written in nanoseconds, size, number of the file."""
 
 
 def stamps(
-    directory: Path, suffixes: tuple[str, ...] = SOURCES, others: Iterable[Path] = ()
+    directory: Path,
+    suffixes: tuple[str, ...] = SOURCES,
+    *,
+    depth: int = 8,
+    others: Iterable[Path] = (),
 ) -> Stamps:
     """Return the stamps of the sources below *directory*, of what is named like `.env`, and *others*.
 
-    Hidden directories, virtual environments and what a server keeps there are left out.
+    At most *depth* directories deep; hidden ones, virtual environments and what a server keeps
+    there are left out.
     """
-    found = {entry.path: _stamp(entry) for entry in _files(directory, suffixes, _MAX_DEPTH)}
+    found = {entry.path: _stamp(entry) for entry in _files(directory, suffixes, depth)}
     return found | {str(path): _stamp(path) for path in others}
 
 
@@ -33,7 +39,7 @@ def _files(
         entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
     except OSError:
         return  # it is gone again, or not ours to read
-    if any(entry.name == "pyvenv.cfg" for entry in entries):
+    if any(entry.name in _NO_SOURCES for entry in entries):
         return
     for entry in entries:
         if entry.is_file():

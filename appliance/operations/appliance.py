@@ -72,7 +72,14 @@ class Appliance:
         self.pool = pool
         self.identity = Identity(db)
         self.memories = MemoryCalls(db, project.memories)
-        self.engine = Engine(db, project, pool, self.memories, max_runs=settings.runtime.max_runs)
+        self.engine = Engine(
+            db,
+            project,
+            pool,
+            self.memories,
+            max_runs=settings.runtime.max_runs,
+            native=settings.runtime.native_tools,
+        )
         self.scheduler = Scheduler(db, self.engine, project.name)
         self.webhooks = Webhooks(db, self.engine, settings.webhooks)
         self.webhooks.load(project)
@@ -162,7 +169,6 @@ class Appliance:
     async def _follow(self, project: Project) -> None:
         """Let everything that is open go by *project*."""
         self.memories.replace(project.memories)
-        self.memories.replace(project.memories)
         await self.engine.reload(project)
         await self.scheduler.reload()
         self.webhooks.load(project)
@@ -207,5 +213,5 @@ async def tool_sources(settings: Settings, project: Project) -> ToolSources:
     runtime = tool_runtime(settings, project)
     if runtime.entrypoint is None:
         return ToolSources(runtime, {})
-    files = await asyncio.to_thread(stamps, runtime.entrypoint.parent, CODE)
+    files = await asyncio.to_thread(stamps, runtime.entrypoint.parent, CODE, depth=3)
     return ToolSources(runtime, files)
