@@ -252,7 +252,7 @@ def _problem(answer: httpx.Response) -> ApplianceError:
 
 
 def _kinds() -> dict[str, type[ApplianceError]]:
-    kinds = {}
+    kinds: dict[str, type[ApplianceError]] = {}
     pending = [ApplianceError]
     while pending:
         kind = pending.pop()
