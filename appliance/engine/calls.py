@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from appliance.config.settings import CallSettings, NativeToolSettings
 from appliance.engine.program import Program
 from appliance.errors import ApplianceError, Conflict, InvalidInput
 from appliance.language.model import Json
 from appliance.tools.calls import ToolRequest
+from appliance.tools.native import IN_SERVER, PREFIX
 
 if TYPE_CHECKING:
     from appliance.engine.run import Run
@@ -34,6 +36,12 @@ class CallTimeout(ApplianceError):
     """A run that a task waited for did not end in time."""
 
     code = "deadline_exceeded"
+
+
+class CallRefused(ApplianceError):
+    """A native tool that is turned off."""
+
+    status, code = 403, "permission_denied"
 
 
 class _WorkflowCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,15 +66,24 @@ class _Sub(msgspec.Struct, frozen=True):
     timeout_ms: float | None
 
 
+def limits_of(settings: NativeToolSettings, tool: str) -> CallSettings:
+    """Return what bounds a native tool that starts runs."""
+    found: CallSettings = getattr(settings, tool.removeprefix(PREFIX))
+    return found
+
+
 class InternalCalls:
     """Answers calls that the engine can answer itself."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, limits: NativeToolSettings) -> None:
         self._engine = engine
+        self._limits = limits
 
     async def answer(self, request: ToolRequest) -> bytes:
         """Do what a task asks for and return its output as JSON. Raises ApplianceError."""
         arguments = msgspec.json.decode(request.arguments)
+        if request.tool in IN_SERVER:
+            self._require_enabled(request.tool)
         many = request.tool.endswith("s")
         if request.tool == "signal":
             output = await self._send(request, arguments)
@@ -75,6 +92,15 @@ class InternalCalls:
         else:
             output = await self._run(request, self._sub(request.tool, arguments), 0)
         return msgspec.json.encode(output)
+
+    def _require_enabled(self, tool: str) -> None:
+        if not self._limits.enabled:
+            msg = "the native tools are turned off (runtime.native_tools.enabled)"
+            raise CallRefused(msg)
+        if not limits_of(self._limits, tool).enabled:
+            name = tool.removeprefix(PREFIX)
+            msg = f"{tool} is turned off (runtime.native_tools.{name}.enabled)"
+            raise CallRefused(msg)
 
     async def _send(self, request: ToolRequest, arguments: dict[str, Json]) -> Json:
         name = str(arguments["id"]).strip()
@@ -111,8 +137,9 @@ class InternalCalls:
             msg = f"{request.tool} takes a list of 1 to {MAX_TOGETHER}"
             raise InvalidInput(msg)
         subs = [self._sub(request.tool, each) for each in wanted]
+        places = asyncio.Semaphore(limits_of(self._limits, request.tool).max_concurrent)
         results = await asyncio.gather(
-            *(self._tell(request, sub, number) for number, sub in enumerate(subs))
+            *(self._tell(request, sub, number, places) for number, sub in enumerate(subs))
         )
         succeeded = sum(result["success"] for result in results)
         return {
@@ -122,9 +149,12 @@ class InternalCalls:
             "failure_count": len(results) - succeeded,
         }
 
-    async def _tell(self, request: ToolRequest, sub: _Sub, number: int) -> dict[str, Json]:
+    async def _tell(
+        self, request: ToolRequest, sub: _Sub, number: int, places: asyncio.Semaphore
+    ) -> dict[str, Json]:
         try:
-            return {"success": True, **await self._run(request, sub, number)}
+            async with places:
+                return {"success": True, **await self._run(request, sub, number)}
         except ApplianceError as error:
             failure = {"code": error.code.upper(), "message": error.message}
             return {"success": False, "workflow_id": sub.program.id, "failure": failure}

@@ -63,7 +63,8 @@ class Driver:
     """Holds the runs that are in memory.
 
     *read* returns a run as it is stored; *executors* run what tasks call, by the type of the task.
-    `default_timeout` is in seconds, for calls that nobody gave a time.
+    `default_timeout` is in seconds, for calls that nobody gave a time; tools in `timeouts` have
+    one of their own.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Driver:
         self._executors = executors
         self._read = read
         self.default_timeout = 60.0
+        self.timeouts: dict[str, float] = {}
         self.feed = Feed()
         self.live: dict[str, Live] = {}
         self._watchers: dict[str, set[asyncio.Future[None]]] = {}
@@ -287,7 +289,8 @@ class Driver:
 
     def _time_for(self, task: TaskState) -> float:
         """Return how many seconds this attempt may take, at least a moment."""
-        timeout = task.node.timeout or self.default_timeout
+        default = self.timeouts.get(_tool_of(task), self.default_timeout)
+        timeout = task.node.timeout or default
         if task.deadline is None:
             return timeout
         return max(min(timeout, (task.deadline - clock.now_us()) / MICROSECONDS), 0.001)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from appliance import clock, ids
+from appliance.config.settings import NativeToolSettings
 from appliance.engine import recovery
 from appliance.engine.admission import Admission
-from appliance.engine.calls import InternalCalls
+from appliance.engine.calls import InternalCalls, limits_of
 from appliance.engine.changes import (
     Cancel,
     Enqueue,
@@ -33,6 +34,7 @@ from appliance.store.database import Database, settle
 from appliance.store.workflow_states import WorkflowStates
 from appliance.tools.calls import Executor
 from appliance.tools.coroutines import Coroutines
+from appliance.tools.native import IN_SERVER
 
 STABLE_AFTER = 60.0
 """Seconds without a crash after which recovered runs are no longer under suspicion."""
@@ -43,11 +45,14 @@ MAX_SIGNALS = 1000
 T = TypeVar("T")
 
 
+_NATIVE = NativeToolSettings()
+
+
 class Engine:
     """Runs the workflows of a project. Methods are for the event loop that opened it.
 
     *pool* runs the project's tools and *memory* tasks of type memory. `max_runs` bounds the runs
-    that are running at once; 0 = no bound.
+    that are running at once; 0 = no bound. `native` says what tasks that start runs may do.
     """
 
     def __init__(
@@ -58,12 +63,14 @@ class Engine:
         memory: Executor,
         *,
         max_runs: int = 0,
+        native: NativeToolSettings = _NATIVE,
     ) -> None:
         self._database = database
-        internal = Coroutines(InternalCalls(self).answer)
+        internal = Coroutines(InternalCalls(self, native).answer)
         executors = {"basic": pool, "memory": memory, "signal": internal, "internal": internal}
         self._admission = Admission(max_runs, self._limit_of)
         self._driver = Driver(self._admission, executors, self.read)
+        self._driver.timeouts = {tool: limits_of(native, tool).timeout for tool in IN_SERVER}
         self._closing = False
         self._use(project)
 
