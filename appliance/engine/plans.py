@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -108,7 +109,7 @@ def basis_of(schedule: Schedule) -> str:
     return f"{schedule.cron} {schedule.timezone} {state}"
 
 
-def effective(schedule: Schedule, row: Row | None) -> Schedule:
+def effective(schedule: Schedule, row: Mapping[str, Any] | Row | None) -> Schedule:
     """Return the schedule with the values that were put in the place of those of the project."""
     if row is None:
         return schedule

@@ -147,7 +147,7 @@ class Scheduler:
         schedule = effective(schedule, row)
         basis = basis_of(schedule)
         last = now_us
-        if row is not None and row["basis"] == basis:
+        if row is not None and row["basis"] == basis and row["last_tick"] >= CLOCK_WAS_SET:
             last = min(row["last_tick"], known.latest.get(workflow_id, now_us))
         waiting = row["waiting_tick"] if row is not None and row["basis"] != _NOWHERE else None
         try:

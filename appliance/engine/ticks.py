@@ -28,6 +28,8 @@ ELSEWHERE = (
 )
 """Failures that are not the schedule's: the same tick may start later."""
 
+OUTCOMES = ("started", "skipped", "missed", "failed")
+
 _ENDED = {*TERMINAL, None}
 """Statuses of a run that holds up nobody; None is a run that is gone."""
 

@@ -24,6 +24,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from appliance import __version__, clock
 from appliance.engine.status import TERMINAL
+from appliance.engine.ticks import OUTCOMES
 from appliance.store import queries
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class _Appliance:
         """Yield the series of this moment."""
         yield from self._database()
         yield from self._engine()
+        yield from self._schedules()
         yield from self._process()
 
     def _database(self) -> Iterator[Metric]:
@@ -182,6 +184,18 @@ class _Appliance:
         yield GaugeMetricFamily(
             "compozy_tool_calls_in_flight", "Tool calls running or queued.", value=engine.calls
         )
+
+    def _schedules(self) -> Iterable[Metric]:
+        scheduler = self._appliance.scheduler
+        yield GaugeMetricFamily(
+            "compozy_schedules", "Schedules in force.", value=len(scheduler.plans)
+        )
+        ticks = CounterMetricFamily(
+            "compozy_schedule_ticks", "Ticks of schedules dealt with.", labels=("outcome",)
+        )
+        for outcome in OUTCOMES:
+            ticks.add_metric((outcome,), scheduler.ticks.counts[outcome])
+        yield ticks
 
     def _process(self) -> Iterable[Metric]:
         build = GaugeMetricFamily("compozy_build_info", "Version.", labels=("version",))

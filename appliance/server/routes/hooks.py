@@ -72,6 +72,7 @@ async def _receive(request: ApiRequest, slug: str) -> Response[Envelope[Received
     hook = webhooks.find(slug)
     _require_method(request, hook)
     body = await request.read(webhooks.max_body)
+    await webhooks.turn()
     headers = _headers(request)
     proof = hook.verify(headers, body)
     payload = await request.parse(body)
