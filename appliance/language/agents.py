@@ -79,6 +79,6 @@ def check_mcp(section: Section, read: dict[str, Any]) -> None:
     """Check what one field of an MCP server alone does not say."""
     if not read.keys() & {"url", "command"}:
         section.error("an MCP server needs 'url' or 'command'")
-    for name, value in (section.raw("headers") or {}).items() if "headers" in read else ():
-        if {"\r", "\n"} & {*name, *str(value)}:
+    for name, value in read.get("headers", {}).items():
+        if {"\r", "\n"} & {*name, *value}:
             section.error("a header cannot hold a line break", "headers", name)

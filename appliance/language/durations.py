@@ -9,7 +9,7 @@ from appliance.errors import InvalidInput
 MAX_SECONDS = 100 * 365 * 86_400.0
 """A hundred years: what is longer is a mistake, and would not fit where times are stored."""
 
-_UNITS = {
+UNITS = {
     "ns": 1e-9,
     "us": 1e-6,
     "µs": 1e-6,
@@ -29,6 +29,7 @@ _UNITS = {
     "w": 604_800.0,
     "week": 604_800.0,
 }
+"""Seconds of a unit; each may also have an s at its end."""
 _PART = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15}) {0,3}([a-zµμ]+)(?: and |[ ,]*)")
 _MAX_LENGTH = 100
 
@@ -40,7 +41,7 @@ def parse_duration(text: str) -> float:
         return 0.0
     seconds = 0.0
     while match := _PART.match(rest):
-        unit = _UNITS.get(match[2]) or _UNITS.get(match[2].removesuffix("s"))
+        unit = UNITS.get(match[2]) or UNITS.get(match[2].removesuffix("s"))
         if unit is None:
             break
         seconds += float(match[1]) * unit
