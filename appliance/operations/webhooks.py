@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from appliance import clock, ids
@@ -17,6 +18,9 @@ from appliance.store.workflow_states import WorkflowStates
 if TYPE_CHECKING:
     from appliance.engine.program import Program
     from appliance.engine.runner import Engine
+
+AT_ONCE = 4
+"""Deliveries that are worked on between two looks at what else is to be done."""
 
 MAX_CORRELATION = 128
 """Characters of a correlation id that are kept."""
@@ -37,6 +41,7 @@ class Webhooks:
         self._engine = engine
         self._settings = settings
         self._hooks: dict[str, Hook] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     @property
     def max_body(self) -> int:
@@ -53,6 +58,11 @@ class Webhooks:
             for trigger in workflow.triggers
             if trigger.webhook is not None
         }
+
+    async def turn(self) -> None:
+        """Wait for a turn: in a storm of deliveries others are answered in between."""
+        async with self._turns:
+            await asyncio.sleep(0)  # the next one's turn is after a pass of the event loop
 
     def find(self, slug: str) -> Hook:
         """Return a webhook. Raises NotFound."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ from appliance.language.model import (
     WebhookEvent,
 )
 from appliance.operations.appliance import Appliance
+from appliance.operations.webhooks import AT_ONCE
 from appliance.server.app import create_app
 
 from .conftest import clients, sample_project, settings_for
@@ -235,6 +237,16 @@ async def test_a_body_is_not_read_beyond_the_limit(stranger: httpx.AsyncClient) 
     answer = await stranger.post(f"{HOOKS}/open", content=endless())
     problem(answer, 413, "too_large")
     assert sent <= (1 << 20) + 2 * 65_536
+
+
+async def test_a_storm_leaves_room_for_others(appliance: Appliance) -> None:
+    """In one pass of the event loop few deliveries have their turn, and in the end all had it."""
+    turns = [asyncio.create_task(appliance.webhooks.turn()) for _ in range(30)]
+    had = [0]
+    while had[-1] < len(turns):
+        await asyncio.sleep(0)
+        had.append(sum(turn.done() for turn in turns))
+    assert AT_ONCE >= max(later - sooner for sooner, later in itertools.pairwise(had))
 
 
 async def test_the_method_can_be_another(stranger: httpx.AsyncClient) -> None:
