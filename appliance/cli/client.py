@@ -28,6 +28,8 @@ T = TypeVar("T")
 API = "/api/v0"
 _HOLDER_PATIENCE = 5.0
 _POLL = 0.1
+_SILENCE = 60.0
+"""Seconds without a byte after which a stream counts as cut; a server breaks its silence before."""
 
 
 class Client:
@@ -128,6 +130,31 @@ class Client:
             with atomic.create(file) as target:
                 async for piece in answer.aiter_bytes():
                     target.write(piece)
+
+    async def event_ids(self, path: str, after: str) -> AsyncIterator[str]:
+        """Yield the id of each event of a stream as it arrives, from that after *after* on.
+
+        Raises: what `call` raises.
+        """
+        import httpx
+
+        headers = {"Last-Event-ID": after} if after else {}
+        patience = httpx.Timeout(_SILENCE)
+        rest = b""
+        try:
+            async with self._http.stream(
+                "GET", API + path, headers=headers, timeout=patience
+            ) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    raise _problem(answer)
+                async for piece in answer.aiter_bytes():
+                    *lines, rest = (rest + piece).split(b"\n")
+                    for line in lines:
+                        if line.startswith(b"id: "):
+                            yield line[4:].decode()
+        except httpx.HTTPError as error:
+            raise Unavailable(f"{self._where} cannot be reached: {error}.") from None
 
     async def pages(self, path: str, key: str, *, limit: int, **query: Any) -> list[dict[str, Any]]:
         """Return at most *limit* entries of a listing, from as many pages as that takes."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
 
+from appliance import clock
 from appliance.cli.client import Client, segment
 from appliance.cli.output import plain
 from appliance.engine.status import FAILURES, TERMINAL
+from appliance.errors import DeadlineExceeded, TooManyRequests, Unavailable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 _FIRST_POLL = 0.05
 _LAST_POLL = 0.5
+_TOGETHER = 0.05
+"""Seconds in which changes are shown together."""
+_COME_BACK = 1.0
+_PATIENCE = 60.0
+"""Seconds for which a server may be away."""
 _STYLES = {"SUCCESS": "green", "RUNNING": "cyan", "WAITING": "yellow", "CANCELED": "yellow"}
 
 State = dict[str, Any]
@@ -32,15 +39,64 @@ class Display(Protocol):
 
 
 async def follow(client: Client, exec_id: str, display: Display) -> State:
-    """Show a run until it has ended and return its last state. Raises: what `Client.get` raises."""
+    """Show a run until it has ended and return its last state.
+
+    A server that is away for a while, for a restart, is waited for. Raises: what `Client.get` raises.
+    """
+    path = f"/executions/workflows/{segment(exec_id)}"
+    state: State = await client.get(path)
+    changes = _polls() if client.in_process else _changes(client, path)
+    async with aclosing(changes):
+        while True:
+            display(state)
+            if state["status"] in TERMINAL:
+                return state
+            await anext(changes)
+            with suppress(Unavailable, DeadlineExceeded):  # whoever tells of changes knows better
+                state = await client.get(path)
+
+
+async def _polls() -> AsyncGenerator[None, None]:
+    """Yield now and then: in one process there is nobody to tell of changes."""
     delay = _FIRST_POLL
     while True:
-        state: State = await client.get(f"/executions/workflows/{segment(exec_id)}")
-        display(state)
-        if state["status"] in TERMINAL:
-            return state
         await asyncio.sleep(delay)
         delay = min(delay * 1.5, _LAST_POLL)
+        yield
+
+
+async def _changes(client: Client, path: str) -> AsyncGenerator[None, None]:
+    """Yield whenever something happened in a run. Raises what stays wrong for `_PATIENCE`."""
+    news = asyncio.Event()
+    listening = asyncio.create_task(_listen(client, f"{path}/stream", news))
+    listening.add_done_callback(lambda _: news.set())
+    try:
+        while True:
+            await news.wait()
+            news.clear()
+            if listening.done():
+                listening.result()
+            yield
+            await asyncio.sleep(_TOGETHER)
+    finally:
+        listening.cancel()
+
+
+async def _listen(client: Client, path: str, news: asyncio.Event) -> None:
+    """Set *news* with every event, and come back whenever the stream ends."""
+    last, heard_at = "", clock.monotonic()
+    while True:
+        try:
+            async for event_id in client.event_ids(path, last):
+                last = event_id
+                heard_at = clock.monotonic()
+                news.set()
+            heard_at = clock.monotonic()
+        except (Unavailable, DeadlineExceeded, TooManyRequests):
+            if clock.monotonic() - heard_at > _PATIENCE:
+                raise
+        news.set()
+        await asyncio.sleep(_COME_BACK)
 
 
 def displayed(stream: IO[str], *, only_terminal: bool = False) -> AbstractContextManager[Display]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,8 @@ import click
 from appliance.cli import given
 from appliance.cli.client import Client, call, segment
 from appliance.cli.invocation import CLIENT, Invocation, takes
-from appliance.cli.output import fail
-from appliance.cli.progress import displayed, failure, follow
+from appliance.cli.launch import DETACH, KEY, PROJECT, SYNC, launch
 from appliance.errors import UsageError
-
-_PROJECT = click.option(
-    "--project",
-    type=click.Path(path_type=Path),
-    help="Project directory or workflow file, where no server runs [the current directory].",
-)
 
 
 @click.group()
@@ -30,7 +21,7 @@ def workflow() -> None:
 
 @workflow.command("list")
 @click.option("--limit", type=click.IntRange(1), default=500, help="How many at most. [500]")
-@_PROJECT
+@PROJECT
 @takes(*CLIENT)
 def list_(invocation: Invocation, *, limit: int, project: Path | None) -> None:
     """List the workflows of the project."""
@@ -44,7 +35,7 @@ def list_(invocation: Invocation, *, limit: int, project: Path | None) -> None:
 
 @workflow.command()
 @click.argument("workflow_id")
-@_PROJECT
+@PROJECT
 @takes(*CLIENT)
 def get(invocation: Invocation, *, workflow_id: str, project: Path | None) -> None:
     """Show a workflow with its whole definition."""
@@ -58,9 +49,11 @@ def get(invocation: Invocation, *, workflow_id: str, project: Path | None) -> No
 @click.argument("workflow_id")
 @click.option("--input", "pairs", multiple=True, metavar="K=V", help="Input as text; K:=V is JSON.")
 @click.option("--input-file", metavar="FILE", help="Input as a JSON object in a file; - is stdin.")
-@click.option("--detach", is_flag=True, help="Do not wait: print the id of the run.")
-@click.option("--idempotency-key", metavar="KEY", help="The same key starts one run, not two.")
-@_PROJECT
+@click.option("--task", "task_id", metavar="ID", help="Begin with this task, not the first.")
+@DETACH
+@SYNC
+@KEY
+@PROJECT
 @takes(*CLIENT)
 def run(
     invocation: Invocation,
@@ -68,7 +61,9 @@ def run(
     workflow_id: str,
     pairs: tuple[str, ...],
     input_file: str | None,
+    task_id: str | None,
     detach: bool,
+    sync: bool,
     idempotency_key: str | None,
     project: Path | None,
 ) -> int:
@@ -76,37 +71,17 @@ def run(
 
     The exit code is 0 when the run succeeded and 1 when it did not.
     """
+    if sync and detach:
+        raise UsageError("--sync waits for the end and --detach does not; choose one.")
     run_input = {
         **given.from_file("--input-file", input_file),
         **dict(given.field("--input", text) for text in pairs),
     }
-    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
-
-    async def work(client: Client) -> dict[str, Any] | str:
-        if detach and client.in_process:
-            raise UsageError("--detach needs a server, and none runs here; start one first.")
-        started = await client.post(
-            f"/workflows/{segment(workflow_id)}/executions", {"input": run_input}, headers=headers
-        )
-        exec_id: str = started["exec_id"]
-        return exec_id if detach else await _wait(client, exec_id)
-
-    result = call(invocation, work, project=project)
-    if isinstance(result, str):
-        click.echo(result)
-        return 0
-    if sentence := failure(result):
-        fail(sentence)
-        return 1
-    invocation.output().value(result["output"])
-    return 0
-
-
-async def _wait(client: Client, exec_id: str) -> dict[str, Any]:
-    try:
-        with displayed(sys.stderr, only_terminal=True) as display:
-            return await follow(client, exec_id, display)
-    except asyncio.CancelledError:
-        fate = "is left to the next server" if client.in_process else "goes on"
-        click.echo(f'Run {exec_id} {fate}; "exec cancel {exec_id}" ends it.', err=True)
-        raise
+    return launch(
+        invocation,
+        f"/workflows/{segment(workflow_id)}/executions",
+        {"input": run_input, "task_id": task_id},
+        detach=detach,
+        idempotency_key=idempotency_key,
+        project=project,
+    )
