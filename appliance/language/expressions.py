@@ -31,6 +31,12 @@ FUNCTIONS = frozenset(
     ).split()
 )
 
+TYPES = frozenset(
+    (name,)
+    for name in "bool bytes double int list map null_type string uint".split()  # noqa: SIM905
+)
+"""Paths that mean themselves where no variable has the name: what `type` answers."""
+
 Path = tuple[str, ...]
 Tree = dict[str, "Tree"]
 """Which parts of the variables an expression names; an empty branch means all there is."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from appliance.language import template
-from appliance.language.expressions import InvalidExpression, compile_expression
+from appliance.language.expressions import TYPES, InvalidExpression, compile_expression
 from appliance.language.model import Json
 from appliance.language.placed import Placed, all_tasks
 from appliance.language.sections import Section
@@ -103,7 +103,8 @@ class Reader:
         if not text.strip():
             section.error(f"{key} must not be empty", key)
         for path, offset in expression.references:
-            if fault := self._fault(path, variables):
+            fault = "" if path in TYPES else self._fault(path, variables)
+            if fault:
                 section.error_at((key,), *_line_column(text, offset), fault)
         for name in expression.unknown_functions:
             place = _line_column(text, max(text.find(name), 0))

@@ -288,6 +288,17 @@ def test_a_condition_is_checked_like_a_template(
     assert [f"w.yaml:4:{expected}"] == found
 
 
+def test_a_condition_may_ask_for_a_type(files: Files) -> None:
+    """The names of types mean themselves, and have no fields."""
+    text = """
+        id: first, type: router, routes: {true: z}, condition: 'type(input.n) in [int, bool]'
+        id: z, tool: anything
+        """
+    assert "w" == files.workflow(flow(text)).id
+    found = files.problems(flow(text.replace("[int,", "[int.x,")))
+    assert ["w.yaml:3:80: there is no variable 'int'; did you mean 'input'?"] == found
+
+
 def test_a_place_in_a_block_of_text_is_exact(files: Files) -> None:
     """A mistake in the third line of a block stands in the third line of the block."""
     text = """
