@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +14,8 @@ import pytest
 
 from appliance.config import DatabaseSettings
 
-ROOT = Path(__file__).parents[2]
-PROJECT = ROOT / "tests" / "engine" / "project"
+from .serving import Server
+
 CRASHES = 4
 RUNS = 12
 TWELVE = {"names": ["Ada", "Grace", "Edsger"], "pause": 0.05}
@@ -29,71 +23,6 @@ OUTPUT = {
     "summary": {"count": 3, "sides": "left-right", "route": "high"},
     "people": ["person-0", "person-1", "person-2"],
 }
-
-
-class Server:
-    """A server process on a data directory, driven over HTTP with the admin key it left there."""
-
-    def __init__(self, home: Path, database: DatabaseSettings) -> None:
-        self.home = home
-        self.url = f"http://127.0.0.1:{_free_port()}"
-        name = "DB_CONN_STRING" if database.conninfo else "DATABASE_URL"
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            name: database.conninfo or database.path,
-            "LEDGER": str(home / "ledger"),
-            "SERVER_PORT": self.url.rpartition(":")[2],
-        }
-
-    @contextmanager
-    def running(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Start the server, wait until it answers, and see to it that it is gone at the end."""
-        with (self.home / "log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "appliance", "start", str(PROJECT)],
-                cwd=self.home,
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            self._wait_until_ready(process)
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        for _ in range(600):
-            assert process.poll() is None, (self.home / "log").read_text()
-            try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=1):
-                    return
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError((self.home / "log").read_text())
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """Send a request as the admin and return the `data` of the answer."""
-        key = (self.home / "data" / "admin.key").read_text().strip()
-        request = urllib.request.Request(
-            f"{self.url}/api/v0{path}",
-            None if body is None else json.dumps(body).encode(),
-            {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **headers},
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)["data"]
-
-    def start(self, key: str) -> str | None:
-        """Ask for a run; None when the server died before it answered."""
-        try:
-            path = "/workflows/twelve/executions"
-            answer = self.call("POST", path, {"input": TWELVE}, **{"Idempotency-Key": key})
-        except OSError:
-            return None
-        return str(answer["exec_id"])
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
@@ -113,7 +42,7 @@ def test_nothing_is_lost_or_done_twice(
     for crash in range(CRASHES):
         with server.running() as process:
             for number in range(RUNS):
-                found = server.start(f"{crash}-{number}")
+                found = _begin(server, f"{crash}-{number}")
                 if found is not None:
                     accepted.add(found)
             time.sleep(dice.uniform(0, 0.6))
@@ -131,6 +60,16 @@ def test_nothing_is_lost_or_done_twice(
     }
     assert all(attempts == sorted(set(attempts)) for attempts in called.values())
     assert max(len(attempts) for attempts in called.values()) <= CRASHES + 1
+
+
+def _begin(server: Server, key: str) -> str | None:
+    """Ask for a run; None when the server died before it answered."""
+    try:
+        path = "/workflows/twelve/executions"
+        answer = server.call("POST", path, {"input": TWELVE}, **{"Idempotency-Key": key})
+    except OSError:
+        return None
+    return str(answer["exec_id"])
 
 
 def _finished(server: Server, exec_id: str) -> dict[str, Any]:
@@ -158,10 +97,3 @@ def _attempts(tasks: dict[str, Any]) -> Iterator[tuple[str, int]]:
         if task["type"] == "basic":
             yield task["task_exec_id"], task["attempt"]
         yield from _attempts(task["children"])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

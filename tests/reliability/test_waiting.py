@@ -11,7 +11,7 @@ import pytest
 
 from appliance.config import DatabaseSettings
 
-from .test_kill import Server
+from .serving import Server
 
 ANSWER = {"signal_name": "answered", "payload": {"by": "Ada", "yes": True}}
 
