@@ -6,29 +6,36 @@ import asyncio
 import threading
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from appliance.config import DatabaseSettings
-from appliance.language.model import Project
+from appliance.language.loader import load_project
 from appliance.operations.actors import SYSTEM
 from appliance.operations.appliance import Appliance
+from appliance.operations.executions import start_execution
 from appliance.operations.keys import generate_key
 from appliance.operations.users import create_user
 from appliance.server.app import create_app
 from appliance.server.limits import Limits
 from appliance.server.serve import bind, listening, url_of
+from tests.postgres_server import PostgresServer
 
 from .conftest import settings_for
+from .streaming import FLOWS
 
-EXAMPLES = 6
+EXAMPLES = {"sqlite": 4, "postgres": 2}
+"""Requests of each kind to each route."""
 ENDLESS = "GET /api/v0/executions/stream"
 """An answer that nobody can wait for; the tests of streams know it."""
 BEYOND_SCHEMAS = {
@@ -45,13 +52,16 @@ BEYOND_SCHEMAS = {
     "POST /api/v0/tasks/{task_id}/executions/sync",
 }
 """Where a value that its schema allows may still be refused."""
+DEFINING = ("PUT", "/import", "DELETE /api/v0/project")
+"""The loader judges a definition, and the project itself is a file."""
 
 
 class Running:
     """A server with its own event loop in a thread, on a real socket."""
 
-    def __init__(self, home: Path, project: Project) -> None:
-        self._home, self._project = home, project
+    def __init__(self, database: DatabaseSettings, home: Path) -> None:
+        self._rules = settings_for(database, home)
+        self.examples = EXAMPLES[database.driver]
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()
@@ -64,27 +74,38 @@ class Running:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        database = DatabaseSettings(path=str(self._home / "app.db"))
-        rules = settings_for(database, self._home)
-        async with Appliance.open(rules, self._project) as appliance:
+        load = partial(load_project, FLOWS, {})
+        async with Appliance.open(self._rules, load(()), load=load) as appliance:
             app = create_app(appliance)
             self.api: Any = app.state.description.api
             identity = appliance.identity
             ada = await create_user(identity, SYSTEM, email="ada@example.com")
             _, key = await generate_key(identity, SYSTEM, user_id=ada.id)
             self.keys = {"admin": appliance.data.read_admin_key(), "user": key}
+            run = await start_execution(appliance, SYSTEM, "approval", run_input={})
+            self.known = {"workflow_id": "steps", "task_id": "double", "exec_id": run.exec_id}
             with bind("127.0.0.1", 0) as listener:
                 self.url = url_of(listener)
-                async with listening(app, listener, Limits(server=rules.server)):
+                async with listening(app, listener, Limits(server=self._rules.server)):
                     self._ready.set()
                     await self._stop.wait()
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, project: Project) -> Iterator[Running]:
-    server = Running(tmp_path_factory.mktemp("schema"), project)
-    yield server
-    server.stop()
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    home = tmp_path_factory.mktemp("schema")
+    with ExitStack() as stack:
+        database = DatabaseSettings(path=str(home / "app.db"))
+        if request.param == "postgres":
+            postgres: PostgresServer = request.getfixturevalue("postgres_server")
+            migrated = request.getfixturevalue("migrated_postgres")
+            conninfo = stack.enter_context(postgres.database(migrated))
+            database = DatabaseSettings(driver="postgres", conninfo=conninfo, max_open_conns=4)
+        server = Running(database, home)
+        stack.callback(server.stop)
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -110,27 +131,32 @@ def test_the_api_is_as_described(api: Any, running: Running, role: str) -> None:
         if operation.label == ENDLESS:
             continue
         for mode in GenerationMode:
-            failure = _explore(operation, mode, headers)
+            failure = _explore(operation, mode, headers, running)
             if failure:
                 broken[f"{operation.label} ({mode.value})"] = failure
     assert not broken, "\n\n".join(f"{name}: {why}" for name, why in broken.items())
 
 
-def _explore(operation: Any, mode: GenerationMode, headers: dict[str, str]) -> str:
-    @given(case=operation.as_strategy(generation_mode=mode))
+def _explore(operation: Any, mode: GenerationMode, headers: dict[str, str], at: Running) -> str:
+    known = {name: value for name, value in at.known.items() if f"{{{name}}}" in operation.path}
+    places = st.sampled_from([{}, known])
+
+    @given(case=operation.as_strategy(generation_mode=mode), place=places)
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=at.examples,
         deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    def explore(case: schemathesis.Case[Any]) -> None:
+    def explore(case: schemathesis.Case[Any], place: dict[str, str]) -> None:
         if mode is GenerationMode.POSITIVE:
             case.query.pop("cursor", None)  # no schema can say which ones were given out
+            case.path_parameters.update(place)
         case.call_and_validate(headers=headers, excluded_checks=excluded)
 
-    excluded: list[Any] = [positive_data_acceptance] if operation.label in BEYOND_SCHEMAS else []
+    beyond = operation.label in BEYOND_SCHEMAS or any(word in operation.label for word in DEFINING)
+    excluded: list[Any] = [positive_data_acceptance] if beyond else []
 
     try:
         explore()
