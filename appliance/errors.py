@@ -119,7 +119,7 @@ class DeadlineExceeded(ApplianceError):
 class NotSupported(ApplianceError):
     """This is not supported here."""
 
-    status, exit_code, code = 501, 69, "not_supported"
+    status, exit_code, code = 409, 69, "not_supported"
 
 
 class Unavailable(ApplianceError):

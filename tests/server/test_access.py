@@ -98,7 +98,7 @@ ACCESS = {
     "DELETE /api/v0/project": (401, 403, 405),
     "POST /api/v0/project/export": (401, 403, 200),
     "POST /api/v0/project/import": (401, 403, 200),
-    "POST /api/v0/admin/reload": (401, 403, 501),  # this project was not read from files
+    "POST /api/v0/admin/reload": (401, 403, 409),  # this project was not read from files
 }
 
 for _noun in ("agents", "mcps", "memories", "models", "schemas", "tasks", "tools", "workflows"):
@@ -148,7 +148,7 @@ async def test_the_table_holds(
         answers[route] = tuple([(await ask(client, asked)).status_code for client in everybody])
     expected = dict(ACCESS)
     if appliance.db.driver == "postgres":
-        expected["POST /api/v0/backups"] = (401, 403, 501)
+        expected["POST /api/v0/backups"] = (401, 403, 409)
     assert expected == answers
 
 
