@@ -34,4 +34,4 @@ def completion(shell: str) -> None:
 def _name() -> str:
     """Return the name by which the program is called, without its directory."""
     name = Path(sys.argv[0]).name
-    return PROGRAM if name in {"", "__main__.py"} else name
+    return name if "compozy" in name else PROGRAM

@@ -27,7 +27,9 @@ def schema(kind: str | None, out: Path | None) -> None:
     from appliance.language.suggestions import hint
 
     if kind is not None and kind not in NAMES:
-        raise UsageError(f'There is no schema "{kind}"{hint(kind, NAMES) or ";"} "schema" lists them.')
+        raise UsageError(
+            f'There is no schema "{kind}"{hint(kind, NAMES) or ";"} "schema" lists them.'
+        )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         for name in [kind] if kind else NAMES:

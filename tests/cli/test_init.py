@@ -62,7 +62,7 @@ def test_validate_guards_the_vector_database(terminal: Terminal) -> None:
     """SQLite with pgvector in the project itself is refused (78)."""
     terminal.ok("init")
     with (terminal.directory / "compozy.yaml").open("a") as file:
-        file.write("vector_dbs:\n  - {id: v, type: PGVector, config: {dimension: 3}}\n")
+        file.write("vector_dbs:\n  - {id: v, type: pgvector, config: {dimension: 3}}\n")
     assert "qdrant, redis or filesystem" in terminal.fails(78, "validate").splitlines()[-1]
 
 

@@ -38,6 +38,6 @@ def test_all_are_written_into_a_directory(terminal: Terminal) -> None:
 
 def test_a_kind_that_is_none_is_told(terminal: Terminal) -> None:
     """The name that was probably meant, and how to see all of them."""
-    said = "error: There is no schema \"wokflow\"; did you mean 'workflow'? \"schema\" lists them.\n"
+    said = 'error: There is no schema "wokflow"; did you mean \'workflow\'? "schema" lists them.\n'
     assert said == terminal.fails(64, "schema", "wokflow")
     assert 'There is no schema "zzz"; "schema" lists them.' in terminal.fails(64, "schema", "zzz")
