@@ -100,7 +100,7 @@ def test_files_without_code(project: Path, database_settings: DatabaseSettings) 
 
 @pytest.mark.parametrize(
     "path",
-    ["data/admin.key", "data/app.db", "data/app.db-wal", "other.db", "../x", ".env", "named"],
+    ["data/admin.key", "data/app.db", "data/app.db-wal", "other.db", "../../x", ".env", "named"],
 )
 def test_what_belongs_to_the_server_is_never_read(project: Path, path: str) -> None:
     """The data directory lies in the root of the tools by default, and is out of their reach."""
@@ -123,7 +123,7 @@ def test_what_belongs_to_the_server_is_never_read(project: Path, path: str) -> N
 
     assert ("FAILED", "PermissionDenied") == (
         state["status"],
-        state["tasks"]["write" if path == "../x" else "read"]["error"]["code"],
+        state["tasks"]["write" if path == "../../x" else "read"]["error"]["code"],
     )
 
 

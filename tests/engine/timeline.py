@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance import clock
+from appliance import clock, ids
 from appliance.engine.runner import Engine
 from appliance.engine.scheduler import Scheduler
 from appliance.errors import Unavailable
@@ -101,6 +101,7 @@ class Timeline:
         self.now_us = us(NOON)
         self.bench = Bench()
         monkeypatch.setattr(clock, "now_us", lambda: self.now_us)
+        monkeypatch.setattr(ids, "_last", 0)  # ids of a far future end with this test
 
     async def open(self, *workflows: Workflow, resume: bool = True) -> None:
         """Start a server with these workflows."""
