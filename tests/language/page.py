@@ -30,6 +30,11 @@ class Example(NamedTuple):
     signals: tuple[tuple[str, dict[str, Any]], ...]
 
     @property
+    def id(self) -> str:
+        """The id of the workflow that it is."""
+        return self.name.removeprefix("id: ")
+
+    @property
     def name(self) -> str:
         """What to call it in a test."""
         lines = (line for line in self.text.splitlines() if not line.startswith("#"))
