@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from itertools import islice
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from appliance.errors import InvalidInput
 from appliance.language.model import Json
 
 MAX_LENGTH = 2000
 """Characters of an expression; longer ones could exhaust the stack of the library."""
-MAX_STEPS = 4_000_000
-"""Bound of (values given)^(weight of nested loops): about a second at the very worst."""
+MAX_STEPS = 1_000_000
+"""Bound of what an evaluation may cost. A step copies a value; all of them take about 60 ms, and
+nobody else has a turn in that time: the library does not let go of the interpreter."""
+GIVING, ASKING = 40, 6
+"""Steps of giving the library a value, and of one turn of a loop."""
 LOOPS = {"all": 1, "exists": 1, "exists_one": 2, "existsOne": 2, "filter": 2, "map": 3}
 """Macros that go over a list, and the power of its length that they may cost."""
 
@@ -37,6 +42,7 @@ TYPES = frozenset(
 )
 """Paths that mean themselves where no variable has the name: what `type` answers."""
 
+T = TypeVar("T")
 Path = tuple[str, ...]
 Tree = dict[str, "Tree"]
 """Which parts of the variables an expression names; an empty branch means all there is."""
@@ -90,7 +96,7 @@ class Expression:
         self.references = tuple(ref for ref in found if ref.path[0] not in bound)
         self.names = frozenset(ref.path[0] for ref in self.references)
         self._tree = _tree(ref.path for ref in found)
-        self._power = max(1, _loop_power(tokens))
+        self._depth, self._power = _nesting(tokens)
         signs = [token.text for token in tokens if token.kind == "sign"]
         self._literals, self._sums = signs.count(","), signs.count("+")
         self._program = _compile(text) if text.strip() else None
@@ -108,22 +114,29 @@ class Expression:
         """
         if self._program is None:
             return True
-        given = _narrow(self._tree, variables) if self._tree else {}
-        self._refuse_expensive(_weigh(given))
+        given = _Given()
+        found = given.narrow(self._tree, variables) if self._tree else {}
+        self._refuse_expensive(given.values)
         try:
-            return _json(self._program.execute(given))
+            return _json(self._program.execute(found))
         except Exception as error:  # noqa: BLE001 - the library raises nearly every built-in error
             _refuse(self.text, _cause(error))
 
     def _refuse_expensive(self, values: int) -> None:
-        amount = (values + self._literals) * (1 + self._sums)
-        if amount > MAX_STEPS or amount**self._power > MAX_STEPS:
-            most = int(MAX_STEPS ** (1 / self._power)) // (1 + self._sums)
+        if self._price(values) > MAX_STEPS:
+            most = bisect_right(range(MAX_STEPS), MAX_STEPS, key=self._price) - 1
             _refuse(
                 self.text,
-                f"it would go over {values} values, and {most} are allowed for these loops;"
-                " let a tool do it",
+                f"it would go over {values} values or more, and {max(most, 0)} are allowed for"
+                " what it does; let a tool do it",
             )
+
+    def _price(self, values: int) -> int:
+        """Return the steps that it may take at worst. Each `+` copies what those before it made."""
+        parts = 1 + self._sums
+        amount = (values + self._literals) * parts
+        turns = ASKING * amount**self._depth if self._depth else 0
+        return int(GIVING * values + turns + max(amount * parts, amount**self._power))
 
 
 @lru_cache(maxsize=512)
@@ -190,19 +203,20 @@ def _bound_names(tokens: list[_Token]) -> frozenset[str]:
     )
 
 
-def _loop_power(tokens: list[_Token]) -> int:
-    """Return the power of the number of values that nested loops may cost."""
+def _nesting(tokens: list[_Token]) -> tuple[int, int]:
+    """Return how deep loops are nested, and the power of the number of values that they may cost."""
     open_loops: list[int] = []
-    power = 0
+    depth, power = 0, 1
     previous = ""
     for token in tokens:
         if token.text == "(":
             open_loops.append(LOOPS.get(previous, 0))
+            depth = max(depth, sum(loop > 0 for loop in open_loops))
             power = max(power, sum(open_loops))
         elif token.text == ")" and open_loops:
             open_loops.pop()
         previous = token.text
-    return power
+    return depth, power
 
 
 def _tree(paths: Iterator[Path]) -> Tree:
@@ -215,28 +229,33 @@ def _tree(paths: Iterator[Path]) -> Tree:
     return root
 
 
-def _narrow(tree: Tree, value: Json) -> Json:
-    """Return the parts of *value* that *tree* names, as plain data."""
-    if not isinstance(value, Mapping):
-        return [_narrow({}, item) for item in value] if isinstance(value, list) else value
-    if not tree:
-        return {key: _narrow({}, item) for key, item in value.items()}
-    return {key: _narrow(tree[key], value[key]) for key in tree if key in value}
+class _Given:
+    """Counts the values that an expression is given; a long text counts by its length.
 
+    What is more than any expression may have is not looked at.
+    """
 
-def _weigh(value: Json) -> int:
-    """Count values; a long text counts by its length."""
-    total, todo = 0, [value]
-    while todo and total <= MAX_STEPS:
-        item = todo.pop()
-        total += 1
-        if isinstance(item, dict):
-            todo.extend(item.values())
-        elif isinstance(item, list):
-            todo.extend(item)
-        elif isinstance(item, str):
-            total += len(item) // 64
-    return total
+    def __init__(self) -> None:
+        self.values = 0
+
+    def narrow(self, tree: Tree, value: Json) -> Json:
+        """Return the parts of *value* that *tree* names, as plain data."""
+        self.values += 1 + (len(value) // 64 if isinstance(value, str) else 0)
+        if self.values * GIVING > MAX_STEPS:
+            return None
+        if not isinstance(value, Mapping):
+            if not isinstance(value, list):
+                return value
+            return [self.narrow({}, item) for item in self._first(value, value)]
+        if not tree:
+            return {key: self.narrow({}, item) for key, item in self._first(value, value.items())}
+        return {key: self.narrow(tree[key], value[key]) for key in tree if key in value}
+
+    def _first(self, container: Collection[Any], items: Iterable[T]) -> Iterable[T]:
+        """Return as many of *items* as may be given, and count the others."""
+        most = MAX_STEPS // GIVING + 1
+        self.values += max(len(container) - most, 0)
+        return islice(items, most)
 
 
 def _json(value: Any) -> Json:
