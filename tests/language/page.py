@@ -32,7 +32,7 @@ class Example(NamedTuple):
     @property
     def id(self) -> str:
         """The id of the workflow that it is."""
-        return self.name.removeprefix("id: ")
+        return self.text.partition("\nid: ")[2].partition("\n")[0]
 
     @property
     def name(self) -> str:

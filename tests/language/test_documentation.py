@@ -107,6 +107,13 @@ def test_every_field_is_in_its_place(part: str) -> None:
     assert set() == {*_fields(_PARTS[part])} - told
 
 
+@pytest.mark.parametrize("part", sorted(_PARTS.keys() - definitions.KINDS - {"binding"}))
+def test_every_field_has_an_example(part: str) -> None:
+    """Whatever has an effect stands in one of the blocks, all of which load or run."""
+    shown = {key for each in EXAMPLES for key in _keys(load(each.text, "page").data)}
+    assert set() == {*_fields(_PARTS[part], only_with_effect=True)} - shown
+
+
 def test_the_defaults_of_the_page_are_those_of_the_model() -> None:
     """The retry policy that is shown is the one that nobody has to write."""
     block = next(each.text for each in EXAMPLES if each.text.startswith("config:"))
@@ -133,20 +140,30 @@ def _words(title: str) -> set[str]:
     return set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", section))))
 
 
-def _fields(node: Any, path: str = "") -> Iterator[str]:
+def _keys(value: Any) -> Iterator[str]:
+    """Go over the keys of all mappings in a value."""
+    if isinstance(value, dict):
+        yield from value
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, dict | list):
+            yield from _keys(inner)
+
+
+def _fields(node: Any, path: str = "", *, only_with_effect: bool = False) -> Iterator[str]:
     """Go over the fields in a schema, but for the settings of the program."""
     if isinstance(node, list):
         for item in node:
-            yield from _fields(item, path)
+            yield from _fields(item, path, only_with_effect=only_with_effect)
     elif isinstance(node, dict):
+        fields = node.get("properties", {})
         for key, value in node.items():
             if key != "properties":
-                yield from _fields(value, path)
-                continue
-            for name, inner in value.items():
-                if not _is_setting(f"{path}{name}"):
-                    yield name
-                    yield from _fields(inner, f"{path}{name}.")
+                yield from _fields(value, path, only_with_effect=only_with_effect)
+        for name, inner in fields.items():
+            idle = {"deprecationMessage", "doNotSuggest"} & inner.keys()
+            if not (only_with_effect and idle) and not _is_setting(f"{path}{name}"):
+                yield name
+                yield from _fields(inner, f"{path}{name}.", only_with_effect=only_with_effect)
 
 
 def _is_setting(path: str) -> bool:
