@@ -14,6 +14,7 @@ from appliance import clock
 from appliance.engine.run import Run, Signal, TaskState
 from appliance.engine.status import TERMINAL, Status
 from appliance.language.model import Json
+from appliance.language.references import EMPTY
 
 Source = Callable[[], Json]
 
@@ -191,6 +192,7 @@ def _run_sources(run: Run, asking: TaskState | None) -> dict[str, Source]:
         "project": lambda: {"id": run.project, "name": run.project},
         "workflow_id": lambda: run.program.id,
         "workflow_exec_id": lambda: run.id,
+        **dict.fromkeys(EMPTY, dict),
     }
 
 
@@ -215,9 +217,9 @@ def _add_items(sources: dict[str, Source], task: TaskState) -> None:
 
 def _bind_item(sources: dict[str, Source], collection: TaskState, item: Json, index: int) -> None:
     task = collection.node.task
-    for name in ("item", task.item_var):
+    for name in ("item", "_collection_item", task.item_var):
         sources[name] = lambda: item
-    for name in ("index", task.index_var):
+    for name in ("index", "_collection_index", task.index_var):
         sources[name] = lambda: index
 
 

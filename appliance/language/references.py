@@ -16,7 +16,9 @@ from appliance.language.suggestions import hint
 from appliance.language.template import TemplateError
 from appliance.language.yaml import Path
 
-RUN = frozenset(
+EMPTY = frozenset({"agents", "tools", "trigger"})
+"""Variables that are there and empty, for projects that name them."""
+RUN = EMPTY | frozenset(
     [
         "env",
         "error",
@@ -32,6 +34,8 @@ RUN = frozenset(
 """Variables of a workflow's `outputs`."""
 TASK = RUN | frozenset("children current parent progress task with".split())  # noqa: SIM905 - words
 """Variables of a task."""
+ITEM = frozenset({"item", "_collection_item", "index", "_collection_index"})
+"""Variables inside of a collection."""
 OUTPUT = frozenset({"output"})
 """Variables that only a task's own `outputs` have on top."""
 SIGNAL = frozenset({"signal"})
@@ -70,7 +74,7 @@ class Reader:
             if placed.task.type == "wait":
                 inside |= SIGNAL
             elif placed.task.type == "collection":
-                inside |= {"item", "index", placed.task.item_var, placed.task.index_var}
+                inside |= ITEM | {placed.task.item_var, placed.task.index_var}
                 self.check_value(placed.section, "filter", inside)
                 for child in placed.members[:1]:
                     self.check_value(child.section, "id", inside)
@@ -134,7 +138,7 @@ class Reader:
         if root not in variables:
             if root == "output":
                 return "'output' exists only in the task's own outputs; use tasks.<id>.output"
-            if root in ("item", "index"):
+            if root in ITEM:
                 return f"{root!r} exists only inside of a collection"
             if root in WAIT:
                 return f"{root!r} exists only in a wait"

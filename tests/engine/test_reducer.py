@@ -373,6 +373,17 @@ def test_items_are_seen_at_any_depth() -> None:
     }
 
 
+def test_names_of_the_original_are_there() -> None:
+    """Items have a second name; what never held anything is empty, not unknown."""
+    given = {"v": "{{ ._collection_index }}{{ ._collection_item }}{{ len .trigger }}{{ .tools }}"}
+    each = step("t-{{ .index }}") | {"with": given}
+    done = run({"id": "o", "type": "collection", "items": ["a", "b"], "task": each})
+
+    assert {"0a0map[]", "1b0map[]"} == {
+        task.output["v"] for task in done.run.tasks if task.node.type == "basic"
+    }
+
+
 def test_the_nearest_task_of_a_name_is_seen() -> None:
     """Inside a collection `.tasks.x` is the sibling in the same item, not another item's."""
     pair = {
