@@ -95,6 +95,7 @@ class Expression:
         found = tuple(_references(tokens))
         self.references = tuple(ref for ref in found if ref.path[0] not in bound)
         self.names = frozenset(ref.path[0] for ref in self.references)
+        self._mentions = len(found)
         self._tree = _tree(ref.path for ref in found)
         self._depth, self._power = _nesting(tokens)
         signs = [token.text for token in tokens if token.kind == "sign"]
@@ -132,11 +133,13 @@ class Expression:
             )
 
     def _price(self, values: int) -> int:
-        """Return the steps that it may take at worst. Each `+` copies what those before it made."""
+        """Return the steps that it may take at worst. Each `+` copies what those before it made,
+        and each mention of a value may copy it."""
         parts = 1 + self._sums
         amount = (values + self._literals) * parts
         turns = ASKING * amount**self._depth if self._depth else 0
-        return int(GIVING * values + turns + max(amount * parts, amount**self._power))
+        copies = max(amount * parts, amount**self._power, values * self._mentions)
+        return int(GIVING * values + turns + copies)
 
 
 @lru_cache(maxsize=512)

@@ -116,7 +116,7 @@ def test_hostile_templates_stay_small() -> None:
 
 LIMITS = {
     "{{ range 90000 }}{{ end }}{{ range 90000 }}{{ end }}":
-        "the template does more than 100000 steps' worth of work",
+        "the template does more than 20000 steps' worth of work",
     '{{ repeat 99999999 "a" }}': "repeat: the text would be longer than 10485760 characters",
     "{{ $s := repeat 9000000 `a` }}{{ $s }}{{ $s }}": "the output is longer than 10485760 characters",
     "{{ until 100001 }}": "until: the list would have more than 100000 items",
@@ -136,17 +136,17 @@ def test_a_limit_says_which_it_is(source: str, expected: str, env: Environment) 
 
 def test_honest_work_fits(env: Environment) -> None:
     """What real workflows do stays far below the limits."""
-    rows = [{"id": n, "name": f"row {n}"} for n in range(20_000)]
+    rows = [{"id": n, "name": f"row {n}"} for n in range(4_000)]
     assert rows == compile_text("{{ .rows }}").value({"rows": rows}, env)
     source = "{{ range $i, $r := .rows }}{{ if $i }},{{ end }}{{ $r.name | upper }}{{ end }}"
-    assert 20_000 == len(compile_text(source).text({"rows": rows}, env).split(","))
+    assert 4_000 == len(compile_text(source).text({"rows": rows}, env).split(","))
     assert rows == compile_text("{{ toJson .rows }}").value({"rows": rows}, env)
-    book = "word " * 200_000
-    assert 200_000 == compile_text('{{ splitList " " (trim .book) | len }}').value(
+    book = "word " * 50_000
+    assert 50_000 == compile_text('{{ splitList " " (trim .book) | len }}').value(
         {"book": book}, env
     )
     assert "" == compile_text('{{ regexReplaceAll "wo(rd)" .part "" | nospace }}').text(
-        {"part": book[:20_000]}, env
+        {"part": book[:10_000]}, env
     )
     deep: Any = 1
     for _ in range(100):

@@ -33,6 +33,9 @@ _UNSAFE_IN_HTML = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029
 _UNSAFE_IN_SCRIPT = re.compile(r"[\\'\"<>&=]|[^\x20-\x7e]")
 _SCRIPT_ESCAPES = {"\\": "\\\\", "'": "\\'", '"': '\\"'}
 
+_JSON = 3
+"""Units of a character of JSON: it is a value of its own every few characters."""
+
 
 def _encoder(*, safe: bool = True, indent: int | None = None) -> Function:
     encoder = json.JSONEncoder(
@@ -48,6 +51,7 @@ def _encoder(*, safe: bool = True, indent: int | None = None) -> Function:
         copied = plain(value, run)
         for part in encoder.iterencode(copied) if indent else [encoder.encode(copied)]:
             run.build(len(part))
+            run.spend(_JSON * len(part))
             parts.append(part)
         encoded = "".join(parts)
         return encoded.translate(_UNSAFE_IN_HTML) if safe else encoded
@@ -62,6 +66,12 @@ def _refuse(_constant: str) -> None:
 _decoder = json.JSONDecoder(
     object_hook=Own, parse_float=lambda digits: finite(float(digits)), parse_constant=_refuse
 )
+
+
+def _json_text(run: Run, value: Any) -> str:
+    """Accept text that will be read as JSON."""
+    run.spend(_JSON * len(text(run, value)))
+    return str(value)
 
 
 def _decode(source: str) -> Any:
@@ -147,8 +157,8 @@ _JSON = {
 }
 TABLE = {
     **with_must(_JSON),
-    "fromJson": row(_decode_or_empty, text),
-    "mustFromJson": row(_decode, text),
+    "fromJson": row(_decode_or_empty, _json_text),
+    "mustFromJson": row(_decode, _json_text),
     "b64enc": row(lambda s: base64.b64encode(s.encode()).decode(), text),
     "b64dec": _from_base(lambda data: base64.b64decode(data, validate=True)),
     "b32enc": row(lambda s: base64.b32encode(s.encode()).decode(), scanned),
