@@ -33,7 +33,7 @@ _UNSAFE_IN_HTML = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029
 _UNSAFE_IN_SCRIPT = re.compile(r"[\\'\"<>&=]|[^\x20-\x7e]")
 _SCRIPT_ESCAPES = {"\\": "\\\\", "'": "\\'", '"': '\\"'}
 
-_JSON = 3
+_CHAR = 3
 """Units of a character of JSON: it is a value of its own every few characters."""
 
 
@@ -51,7 +51,7 @@ def _encoder(*, safe: bool = True, indent: int | None = None) -> Function:
         copied = plain(value, run)
         for part in encoder.iterencode(copied) if indent else [encoder.encode(copied)]:
             run.build(len(part))
-            run.spend(_JSON * len(part))
+            run.spend(_CHAR * len(part))
             parts.append(part)
         encoded = "".join(parts)
         return encoded.translate(_UNSAFE_IN_HTML) if safe else encoded
@@ -70,7 +70,7 @@ _decoder = json.JSONDecoder(
 
 def _json_text(run: Run, value: Any) -> str:
     """Accept text that will be read as JSON."""
-    run.spend(_JSON * len(text(run, value)))
+    run.spend(_CHAR * len(text(run, value)))
     return str(value)
 
 
