@@ -85,7 +85,17 @@ class Cancel(NamedTuple):
 
 
 class Recover(NamedTuple):
-    """The run was loaded after a restart; whatever was running is begun again."""
+    """The run was loaded as it was stored; whatever was running is begun again.
+
+    *suspect*: the server stopped, and this run may have been the cause.
+    """
+
+    now_us: int
+    suspect: bool = False
+
+
+class SetAside(NamedTuple):
+    """The server stopped too often right after it had taken the run up."""
 
     now_us: int
 
@@ -115,6 +125,7 @@ Event = (
     | Retry
     | Cancel
     | Recover
+    | SetAside
     | Stable
     | Broken
 )

@@ -9,8 +9,9 @@ import structlog
 
 from appliance import clock
 from appliance.engine.admission import Admission
+from appliance.engine.changes import Recover, SetAside
 from appliance.engine.program import Program, compile_program
-from appliance.engine.run import Run, Surroundings, encode, load
+from appliance.engine.run import Run, Surroundings, load
 from appliance.errors import NotFound
 from appliance.store.database import Database, Param, Row, Transaction, settle
 from appliance.store.signals import Signals
@@ -20,13 +21,6 @@ from appliance.store.workflow_states import Definitions, WorkflowStates
 PAGE = 200
 MAX_RECOVERIES = 5
 """A run that was taken up this often, each time to be cut off within a minute, is set aside."""
-
-QUARANTINE = {
-    "code": "QUARANTINED",
-    "message": f"the server stopped within a minute of taking this run up, {MAX_RECOVERIES} times "
-    "in a row; the run is paused so that it cannot do so again",
-    "details": {},
-}
 
 log = structlog.get_logger(__name__)
 
@@ -56,8 +50,7 @@ async def interrupted(
 ) -> AsyncIterator[Run]:
     """Yield every run that should go on, and count all that have not ended.
 
-    Those that have not begun stand in line again. Runs that would take the server down are set
-    aside.
+    Those that have not begun stand in line again; those that are paused are left where they are.
     """
     after = ""
     while True:
@@ -72,10 +65,6 @@ async def interrupted(
                 admission.rest(after)
             if row["status"] == "PAUSED":
                 continue
-            if row["recoveries"] >= MAX_RECOVERIES:
-                admission.rest(after)
-                await _set_aside(database, row)
-                continue
             try:
                 yield await load_run(database, after, around)
             except Exception:
@@ -89,15 +78,12 @@ def _active(tx: Transaction, *, after: str) -> list[Row]:
     return WorkflowStates(tx).active(after=after, limit=PAGE)
 
 
-async def _set_aside(database: Database, row: Row) -> None:
-    changed = {
-        **{key: row[key] for key in row.keys()},  # noqa: SIM118 - sqlite3.Row iterates its values
-        "status": "PAUSED",
-        "error": encode(QUARANTINE),
-        "updated_at": clock.now_us(),
-    }
-    await settle(database.write(lambda tx: WorkflowStates(tx).update([changed])))
-    log.error("run.quarantined", exec_id=row["workflow_exec_id"])
+def after_stop(run: Run) -> Recover | SetAside:
+    """Return what is to happen to a run that the end of a server cut off."""
+    if run.recoveries < MAX_RECOVERIES:
+        return Recover(clock.now_us(), suspect=True)
+    log.error("run.quarantined", exec_id=run.id)
+    return SetAside(clock.now_us())
 
 
 async def load_run(database: Database, exec_id: str, around: Surroundings) -> Run:

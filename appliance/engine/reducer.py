@@ -23,6 +23,7 @@ from appliance.engine.changes import (
     Recover,
     Resume,
     Retry,
+    SetAside,
     Stable,
     Start,
     Succeeded,
@@ -35,6 +36,12 @@ from appliance.engine.status import TERMINAL, Status
 from appliance.engine.step import Step
 from appliance.errors import InvalidInput
 from appliance.language.model import Json
+
+QUARANTINED = failure(
+    "QUARANTINED",
+    "the server stopped again and again within a minute of taking this run up; it is paused, so "
+    "that it cannot do so once more",
+)
 
 _LATE = frozenset({"TOOL_TIMEOUT", "TOOL_QUEUE_TIMEOUT"})
 """Codes of failures that are shown as TIMED_OUT."""
@@ -204,20 +211,29 @@ def _on_stable(step: Step, _event: Stable) -> None:
     step.change_run(step.run.status)
 
 
-def _on_recover(step: Step, _event: Recover) -> None:
+def _on_recover(step: Step, event: Recover) -> None:
     """Begin again what was cut off. A higher attempt fences out a result that comes late."""
     run = step.run
     paused = run.status == "PAUSED"
+    cut_off = False
     for task in run.tasks:
         if task.status in TERMINAL:
             continue
         if task.wake_at is not None:
             step.changes.timers.append(task)
         elif task.status == "RUNNING" and task.node.type in CALLS:
+            cut_off = True
             task.attempt += 1
             (step.hold if paused else step.call)(task)
-    run.recoveries += not paused
+    run.recoveries += event.suspect and cut_off and not paused
     step.change_run(run.status)
+
+
+def _on_set_aside(step: Step, event: SetAside) -> None:
+    """Pause a run, so that it cannot take the server down once more."""
+    step.run.error = QUARANTINED
+    step.change_run("PAUSED")
+    _on_recover(step, Recover(event.now_us))
 
 
 _HANDLERS: dict[type[Event], Callable[[Step, Any], None]] = {
@@ -232,6 +248,7 @@ _HANDLERS: dict[type[Event], Callable[[Step, Any], None]] = {
     Retry: _on_retry,
     Cancel: _on_cancel,
     Recover: _on_recover,
+    SetAside: _on_set_aside,
     Stable: _on_stable,
     Broken: _on_broken,
 }

@@ -44,7 +44,6 @@ MAX_SIGNALS = 1000
 
 T = TypeVar("T")
 
-
 _NATIVE = NativeToolSettings()
 
 
@@ -95,7 +94,7 @@ class Engine:
         if resume:
             async for run in recovery.interrupted(self._database, self._around, self._admission):
                 driver.adopt(run)
-                driver.deliver(run, Recover(clock.now_us()))
+                driver.deliver(run, recovery.after_stop(run))
         recovered = len(driver.live)
         if recovered:
             asyncio.get_running_loop().call_later(STABLE_AFTER, driver.trust)

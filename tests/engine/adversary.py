@@ -46,7 +46,7 @@ class Adversary(Simulation):
             return self._retry_run()
         pick = self.random.random()
         if pick < CRASHES:
-            self.crash()
+            self.crash(once_more=self.random.random() < 0.1)
         elif pick < 0.05:
             self.random.choice([self.pause, self.resume, self.resume])()
         elif pick < 0.052:

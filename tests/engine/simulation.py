@@ -22,6 +22,7 @@ from appliance.engine.changes import (
     Recover,
     Resume,
     Retry,
+    SetAside,
     Start,
     Succeeded,
     TimerFired,
@@ -128,13 +129,13 @@ class Simulation:
         known = signal_id or f"signal-{len(self.run.signals) + 1}"
         self.deliver(Received(self.now_us, known, name, payload, "test"))
 
-    def crash(self) -> None:
-        """Lose everything but the rows, then take the run up again."""
+    def crash(self, *, once_more: bool = False) -> None:
+        """Lose everything but the rows, then take the run up again, or set it aside."""
         self.calls.clear()
         self.timers.clear()
         self.run = self.reload()
         if not self.run.ended:
-            self.deliver(Recover(self.now_us))
+            self.deliver((SetAside if once_more else Recover)(self.now_us))
 
     def deliver(self, event: Event) -> None:
         """Advance the run, store its rows, check them, begin the work."""
