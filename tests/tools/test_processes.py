@@ -225,7 +225,7 @@ def test_memory_is_bounded(workshop: Workshop) -> None:
         failure = workshop.failure(tool)
 
         assert ("TOOL_ERROR", "MemoryError") == (failure.code, failure.details["type"])
-        assert "the limit of 209715200 bytes (runtime.memory_limit)" in failure.message
+        assert "the limit of 209715200 bytes (runtime.tool_memory_limit)" in failure.message
         assert workshop.output("modest") != before
 
 

@@ -36,7 +36,7 @@ def sentence_of(error: BaseException) -> str:
     """Return `Type: message` with a bounded length."""
     if isinstance(error, MemoryError):
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        return f"MemoryError: the limit of {limit} bytes (runtime.memory_limit) was reached"
+        return f"MemoryError: the limit of {limit} bytes (runtime.tool_memory_limit) was reached"
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - the class of the user's error may be broken as well
