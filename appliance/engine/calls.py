@@ -58,8 +58,9 @@ class _TaskCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Sub(msgspec.Struct, frozen=True):
-    """A run to start and wait for."""
+    """A run to start and wait for, of a `workflow` or of a `task` by itself."""
 
+    kind: str
     program: Program
     input: dict[str, Json]
     task_id: str | None
@@ -122,13 +123,15 @@ class InternalCalls:
             if tool.startswith("cp__call_task"):
                 task = msgspec.convert(arguments, _TaskCall)
                 program = engine.task_program(task.task_id)
-                return _Sub(program, program.accept(task.with_), None, task.timeout_ms)
+                given = program.accept(task.with_)
+                return _Sub("task", program, given, None, task.timeout_ms)
             call = msgspec.convert(arguments, _WorkflowCall)
         except msgspec.ValidationError as error:
             msg = f"{tool} cannot take this: {error}"
             raise InvalidInput(msg) from None
         program = engine.program(call.workflow_id)
-        return _Sub(program, program.accept(call.input), call.initial_task_id, call.timeout_ms)
+        given = program.accept(call.input)
+        return _Sub("workflow", program, given, call.initial_task_id, call.timeout_ms)
 
     async def _run_all(self, request: ToolRequest, arguments: dict[str, Json]) -> Json:
         """Run several at once. What becomes of each is told; the call itself succeeds."""
@@ -157,7 +160,7 @@ class InternalCalls:
                 return {"success": True, **await self._run(request, sub, number)}
         except ApplianceError as error:
             failure = {"code": error.code.upper(), "message": error.message}
-            return {"success": False, "workflow_id": sub.program.id, "failure": failure}
+            return {"success": False, f"{sub.kind}_id": sub.program.id, "failure": failure}
 
     async def _run(self, request: ToolRequest, sub: _Sub, number: int) -> dict[str, Json]:
         exec_id = await self._begin(request, sub, number)
@@ -172,7 +175,7 @@ class InternalCalls:
             msg = f"run {exec_id} of {sub.program.id} did not end within {timeout:g} s"
             raise CallTimeout(msg)
         run = await self._engine.read(exec_id)
-        return self._result(run)
+        return self._result(sub, run)
 
     async def _begin(self, request: ToolRequest, sub: _Sub, number: int) -> str:
         """Start a run, or find the one that this task started before it was cut off."""
@@ -207,9 +210,10 @@ class InternalCalls:
         except Conflict:
             return
 
-    def _result(self, run: Run) -> dict[str, Json]:
+    def _result(self, sub: _Sub, run: Run) -> dict[str, Json]:
         if run.status != "SUCCESS":
             cause = run.error or {}
             msg = f"run {run.id} of {run.program.id} ended as {run.status}: {cause.get('message')}"
             raise CallFailed(msg, exec_id=run.id, cause=cause)
-        return {"workflow_id": run.program.id, "exec_id": run.id, "output": run.output}
+        output = run.by_id[run.program.id].output if sub.kind == "task" else run.output
+        return {f"{sub.kind}_id": run.program.id, "exec_id": run.id, "output": output}

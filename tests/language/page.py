@@ -1,7 +1,7 @@
-"""The examples of docs/workflows.md. A block that begins with ```yaml run is a workflow that runs.
+"""The examples of docs/workflows.md and other pages that run.
 
-It runs in the first project of the page, with the functions of its Python block as `tools.py`.
-The comments at its head say what with and what comes out:
+A block that begins with ```yaml run is a workflow. It runs in the first project of the page, with
+the functions of its Python block as `tools.py`. The comments at its head say what with and what comes out:
 
     # input: {"item": "pen"}        the input of the run, as JSON
     # signal: approved {"ok": true} a signal that is sent once the run waits, and its payload
@@ -15,7 +15,6 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PAGE = (Path(__file__).parents[2] / "docs" / "workflows.md").read_text()
 _BLOCK = re.compile(r"^```(\w+)( run)?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _SAID = re.compile(r"^# (input|output|signal): (?:([\w.-]+) )?(\{.*\})$", re.MULTILINE)
 
@@ -32,7 +31,7 @@ class Example(NamedTuple):
     @property
     def id(self) -> str:
         """The id of the workflow that it is."""
-        return self.text.partition("\nid: ")[2].partition("\n")[0]
+        return f"\n{self.text}".partition("\nid: ")[2].partition("\n")[0]
 
     @property
     def name(self) -> str:
@@ -48,7 +47,27 @@ def _example(text: str, runs: bool) -> Example:
     return Example(text, runs, values.get("input", {}), values.get("output"), signals)
 
 
-_BLOCKS = _BLOCK.findall(PAGE)
-TOOLS = next(text for language, _run, text in _BLOCKS if language == "python")
-EXAMPLES = [_example(text, bool(run)) for language, run, text in _BLOCKS if language == "yaml"]
-PROJECT = next(example.text for example in EXAMPLES if example.text.startswith("name:"))
+class Page:
+    """A page of docs/ with the blocks in it. `project` is the first one that is a project."""
+
+    def __init__(self, name: str) -> None:
+        self.text = (Path(__file__).parents[2] / "docs" / name).read_text()
+        blocks = _BLOCK.findall(self.text)
+        yaml = [(text, run) for language, run, text in blocks if language == "yaml"]
+        self.examples = [_example(text, bool(run)) for text, run in yaml]
+        self.tools = next((text for language, _, text in blocks if language == "python"), "")
+        self.project = next(each.text for each in self.examples if each.text.startswith("name:"))
+
+    @property
+    def running(self) -> dict[str, Example]:
+        """The workflows that run, by id. Each says what comes out, and none hides another one."""
+        found = {each.id: each for each in self.examples if each.runs}
+        assert len(found) == sum(each.runs for each in self.examples)
+        assert [] == [name for name, each in found.items() if each.output is None]
+        return found
+
+
+WORKFLOWS = Page("workflows.md")
+NATIVE_TOOLS = Page("native-tools.md")
+PAGE, EXAMPLES = WORKFLOWS.text, WORKFLOWS.examples
+TOOLS, PROJECT = WORKFLOWS.tools, WORKFLOWS.project
