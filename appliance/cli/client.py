@@ -49,7 +49,10 @@ class Client:
         return await self.call("GET", path, query=query)
 
     async def post(self, path: str, body: Any = None, **options: Any) -> Any:
-        """Create or do something. Pass `patience` in seconds when it may take longer than usual."""
+        """Create or do something. Pass `patience` in seconds when it may take longer than usual.
+
+        What has a key in `once` is done once, however often it is sent.
+        """
         return await self.call("POST", path, body=body, **options)
 
     async def patch(self, path: str, body: Any) -> Any:
@@ -68,7 +71,7 @@ class Client:
         body: Any = None,
         query: Mapping[str, Any] | None = None,
         patience: float | None = None,
-        headers: Mapping[str, str] | None = None,
+        once: str | None = None,
     ) -> Any:
         """Send a request and return the `data` of its answer, None when it has none.
 
@@ -76,6 +79,7 @@ class Client:
         DeadlineExceeded when it does not answer.
         """
         more: dict[str, Any] = {} if body is None else {"json": body}
+        headers = {"Idempotency-Key": once} if once else None
         answer = await self._send(method, path, query, patience, headers, **more)
         return self._data(answer) if answer.content else None
 

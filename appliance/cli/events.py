@@ -20,26 +20,14 @@ def event() -> None:
 
 @event.command()
 @click.argument("name")
-@click.option("--payload", metavar="JSON", help="Payload as a JSON object.")
-@click.option(
-    "--payload-file", metavar="FILE", help="Payload as a JSON object in a file; - is stdin."
-)
-@click.option(
-    "--field",
-    "fields",
-    multiple=True,
-    metavar="K=V",
-    help="One field of the payload as text; K:=V is JSON.",
-)
+@given.takes_payload
 @click.option("--idempotency-key", metavar="KEY", help="The same key starts each workflow once.")
 @takes(*CLIENT)
 def send(
     invocation: Invocation,
     *,
     name: str,
-    payload: str | None,
-    payload_file: str | None,
-    fields: tuple[str, ...],
+    payload: dict[str, Any],
     idempotency_key: str | None,
 ) -> None:
     """Start every workflow with a signal trigger NAME, and print the runs.
@@ -47,20 +35,12 @@ def send(
     Fields win over --payload, and that over --payload-file. The exit code is 65 when there are such
     workflows and the payload fits none of them.
     """
-    body = {
-        "name": name,
-        "payload": {
-            **given.from_file("--payload-file", payload_file),
-            **given.from_text("--payload", payload),
-            **dict(given.field("--field", text) for text in fields),
-        },
-    }
-    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
+    body = {"name": name, "payload": payload}
 
     async def work(client: Client) -> dict[str, Any]:
         if client.in_process:
             raise UsageError("An event needs a server, and none runs here; start one first.")
-        sent: dict[str, Any] = await client.post("/events", body, headers=headers)
+        sent: dict[str, Any] = await client.post("/events", body, once=idempotency_key)
         return sent
 
     _show(invocation, name, call(invocation, work))

@@ -141,17 +141,7 @@ def rerun(
 @executions.command()
 @click.argument("exec_id")
 @click.argument("name")
-@click.option("--payload", metavar="JSON", help="Payload as a JSON object.")
-@click.option(
-    "--payload-file", metavar="FILE", help="Payload as a JSON object in a file; - is stdin."
-)
-@click.option(
-    "--field",
-    "fields",
-    multiple=True,
-    metavar="K=V",
-    help="One field of the payload as text; K:=V is JSON.",
-)
+@given.takes_payload
 @click.option("--idempotency-key", metavar="KEY", help="The same key gives the signal once.")
 @takes(*CLIENT)
 def signal(
@@ -159,23 +149,15 @@ def signal(
     *,
     exec_id: str,
     name: str,
-    payload: str | None,
-    payload_file: str | None,
-    fields: tuple[str, ...],
+    payload: dict[str, Any],
     idempotency_key: str | None,
 ) -> None:
     """Give a run the signal NAME, now or when it comes to wait for it.
 
     Fields win over --payload, and that over --payload-file.
     """
-    said = {
-        **given.from_file("--payload-file", payload_file),
-        **given.from_text("--payload", payload),
-        **dict(given.field("--field", text) for text in fields),
-    }
-    body = {"signal_name": name, "payload": said}
-    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
-    found = call(invocation, lambda c: c.post(f"{_path(exec_id)}/signals", body, headers=headers))
+    path, body = f"{_path(exec_id)}/signals", {"signal_name": name, "payload": payload}
+    found = call(invocation, lambda client: client.post(path, body, once=idempotency_key))
     invocation.output().record(found)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import click
 
 from appliance.errors import UsageError
 
@@ -45,3 +49,35 @@ def field(option: str, text: str) -> tuple[str, Any]:
         return name[:-1], json.loads(value)
     except ValueError:
         raise UsageError(f"{option} {text}: what follows := must be JSON.") from None
+
+
+def takes_payload(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `payload`, a JSON object that is said in one or several of three ways."""
+
+    @click.option("--payload", metavar="JSON", help="Payload as a JSON object.")
+    @click.option(
+        "--payload-file", metavar="FILE", help="Payload as a JSON object in a file; - is stdin."
+    )
+    @click.option(
+        "--field",
+        "fields",
+        multiple=True,
+        metavar="K=V",
+        help="One field of the payload as text; K:=V is JSON.",
+    )
+    @functools.wraps(function)
+    def command(
+        *arguments: Any,
+        payload: str | None,
+        payload_file: str | None,
+        fields: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        said = {
+            **from_file("--payload-file", payload_file),
+            **from_text("--payload", payload),
+            **dict(field("--field", text) for text in fields),
+        }
+        return function(*arguments, payload=said, **others)
+
+    return command

@@ -40,12 +40,11 @@ def launch(
 
     Return the exit code: 0 when the run succeeded or is not waited for, 1 when it did not succeed.
     """
-    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
 
     async def work(client: Client) -> tuple[dict[str, Any], dict[str, Any] | None]:
         if detach and client.in_process:
             raise UsageError("--detach needs a server, and none runs here; start one first.")
-        started = await client.post(path, body, headers=headers)
+        started = await client.post(path, body, once=idempotency_key)
         return started, None if detach else await _wait(client, started["exec_id"])
 
     started, state = call(invocation, work, project=project)
