@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import islice
 from typing import NamedTuple
 
 from appliance import errors
@@ -21,6 +22,9 @@ from appliance.store.workflow_states import WorkflowStates
 
 RETRY_AFTER = 1.0
 """Seconds until changes are offered again to a database that could not take them."""
+
+MOST = 64
+"""Runs whose changes are stored in one transaction: to follow them takes the event loop a moment."""
 
 _ELSEWHERE = (errors.StorageFull, errors.Unavailable)
 """Failures that are nobody's fault: the same changes may succeed later."""
@@ -87,15 +91,17 @@ class Journal:
 
     def _flush(self) -> None:
         self._scheduled = False
-        pending, self._pending = self._pending, {}
-        batch = []
-        for changes in pending.values():
+        batch: list[Changes] = []
+        for exec_id in list(islice(self._pending, MOST)):
+            changes = self._pending.pop(exec_id)
             if changes.empty:
                 self._stored(changes)  # whatever came before it is durable by now
             else:
                 batch.append(changes)
         if batch:
             self._write(batch)
+        elif self._pending and not self._scheduled:
+            self._schedule(0)
 
     def _write(self, batch: list[Changes]) -> None:
         self._under_way += 1

@@ -27,7 +27,7 @@ from appliance.store.database import Database, Param, Row, Transaction, settle
 from appliance.store.schedules import Schedules
 
 LONGEST_SLEEP = 60.0
-SLICE = 50
+SLICE = 16
 """Schedules that are dealt with at once; between slices everybody else gets a turn."""
 
 CLOCK_WAS_SET = 1_735_689_600 * MICROSECONDS

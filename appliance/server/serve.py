@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -79,6 +80,7 @@ async def _run(
     # The address first: when it is taken, no run is taken up and no migration made.
     with bind(settings.server.host, settings.server.port) as listener, Stop() as stop:
         async with Appliance.open(settings, project, load=load) as appliance:
+            gc.freeze()  # what is there stays; nobody waits while it is looked through for garbage
             companion = asyncio.create_task(beside(appliance)) if beside else None
             try:
                 return await serve(appliance, stop, listener=listener, on_ready=on_ready)
