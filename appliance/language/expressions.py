@@ -133,8 +133,9 @@ class Expression:
             )
 
     def _price(self, values: int) -> int:
-        """Return the steps that it may take at worst. Each `+` copies what those before it made,
-        and each mention of a value may copy it.
+        """Return the steps that it may take at worst.
+
+        Each `+` copies what those before it made, and each mention of a value may copy it.
         """
         parts = 1 + self._sums
         amount = (values + self._literals) * parts

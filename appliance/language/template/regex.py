@@ -19,7 +19,7 @@ Code = list[tuple[int, Any, int]]
 
 Targets are relative, so pieces of code can be put together.
 """
-_COST, _FORK_COST = 64, 192
+_COST, _FORK_COST = 128, 256
 """Units of one instruction, and what a fork costs more because it is remembered."""
 
 
