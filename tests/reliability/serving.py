@@ -60,12 +60,19 @@ class Server:
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         for _ in range(600):
             assert process.poll() is None, (self.home / "log").read_text()
-            try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=1):
-                    return
-            except OSError:
-                time.sleep(0.05)
+            if self.answers:
+                return
+            time.sleep(0.05)
         raise AssertionError((self.home / "log").read_text())
+
+    @property
+    def answers(self) -> bool:
+        """Whether the process answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=1):
+                return True
+        except OSError:
+            return False
 
     @property
     def admin_key(self) -> str:
