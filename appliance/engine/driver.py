@@ -199,6 +199,7 @@ class Driver:
     def _retire(self, live: Live) -> None:
         del self.live[live.run.id]
         live.stop()
+        live.run.let_go()
         self.counts[live.run.status] += 1
         for watcher in self._watchers.pop(live.run.id, ()):
             if not watcher.done():

@@ -215,6 +215,18 @@ class Run:
         """Whether nothing will happen to this run any more."""
         return self.status in TERMINAL
 
+    def let_go(self) -> None:
+        """Drop all data, once they are stored and nobody needs the run any more.
+
+        A run and its tasks know each other. Until the garbage collector finds them, which it does
+        the later the fewer objects there are, megabytes could hang on them.
+        """
+        self.input = self.output = None
+        for task in self.tasks:
+            task.input = task.output = None
+        for signal in self.signals:
+            signal.payload = None
+
     def row(self) -> dict[str, Param]:
         """Return the columns of `workflow_states`."""
         return {
