@@ -31,12 +31,16 @@ class Key(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """What was sent to a webhook. Names of headers are lower-case; `proof` is the digest, if any."""
+    """What was sent to a webhook. Names of headers are lower-case; `proof` is the digest, if any.
+
+    `size` is that of the body, in bytes.
+    """
 
     payload: Json
     headers: Mapping[str, str]
     query: Mapping[str, str]
     proof: str | None = None
+    size: int = 0
 
     @property
     def variables(self) -> dict[str, Json]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from appliance import clock, ids
 from appliance.clock import MICROSECONDS
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
     from appliance.engine.program import Program
     from appliance.engine.runner import Engine
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 AT_ONCE = 4
 """Deliveries that are worked on between two looks at what else is to be done."""
+
+LARGE = 4096
+"""Bytes of a body from which on filters and templates look at it beside the event loop."""
 
 MAX_CORRELATION = 128
 """Characters of a correlation id that are kept."""
@@ -78,11 +85,11 @@ class Webhooks:
         InvalidInput when it should have a key and has none, Conflict when it was accepted before,
         and the errors of `Database.write`.
         """
-        event = hook.event_of(delivery)
+        event = await _aside(delivery, hook.event_of, delivery)
         if event is None:
             return None
         program = self._engine.program(hook.workflow_id)
-        run_input = _input(program, event, delivery)
+        run_input = await _aside(delivery, _input, program, event, delivery)
         key = hook.key_of(delivery)
         if key is not None:
             await self._make_room(key)
@@ -116,6 +123,13 @@ class Webhooks:
                 lambda tx: WorkflowStates(tx).release_idempotency_key(key.text, before=before)
             )
         )
+
+
+async def _aside(delivery: Delivery, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    """Return what *work* returns, from a thread where it may take long: a stranger sent much."""
+    if delivery.size < LARGE:
+        return work(*args, **named)
+    return await asyncio.to_thread(work, *args, **named)
 
 
 def _repeated() -> Conflict:

@@ -76,7 +76,8 @@ async def _receive(request: ApiRequest, slug: str) -> Response[Envelope[Received
     headers = _headers(request)
     proof = hook.verify(headers, body)
     payload = await request.parse(body)
-    accepted = await webhooks.deliver(hook, Delivery(payload, headers, _query(request), proof))
+    delivery = Delivery(payload, headers, _query(request), proof, len(body))
+    accepted = await webhooks.deliver(hook, delivery)
     if accepted is None:
         nothing = ReceivedView(status="no_matching_event")
         return Response(Envelope(data=nothing, message="No event matches"), status_code=200)
