@@ -10,8 +10,6 @@ was woken. RSS is that of the server process, PSS that of it and its children to
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
 import multiprocessing
 import os
 import platform
@@ -19,17 +17,17 @@ import socket
 import statistics
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, Self
 from urllib.parse import urlsplit
 
 from appliance.config import DatabaseSettings
 from tests.reliability.serving import Server
 from tests.security.hostile import THINGS, Enemy, write_project
+from tests.security.storm import scheduled, stored, storm
 
 EVERY = 0.025
 MOST_MS, MOST_MIB = 50.0, 300.0
@@ -155,53 +153,6 @@ def _repeat(name: str, enemy: Enemy, seconds: float) -> str:
 # -- a storm of deliveries -------------------------------------------------------------------------
 
 
-class Storm(NamedTuple):
-    """What became of the deliveries of a storm."""
-
-    answers: Counter[int]
-    seconds: float
-    sent_s: float
-
-
-async def storm(url: str, rate: int, seconds: float, lines: int = 20) -> Storm:
-    """Send *rate* deliveries each second, whatever is answered, over a few kept connections."""
-    at = urlsplit(url)
-    answers: Counter[int] = Counter()
-    total = int(rate * seconds)
-    asked = (
-        b"POST /api/v0/hooks/storm HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-        b'content-length: 10\r\n\r\n{"n": 1}  '
-    )
-    begin = time.monotonic()
-    sent = begin
-
-    async def one(number: int) -> None:
-        nonlocal sent
-        reader, writer = await asyncio.open_connection(at.hostname, at.port)
-        mine = range(number, total, lines)
-        reading = asyncio.ensure_future(_count(reader, len(mine), answers))
-        for delivery in mine:
-            wait = begin + delivery / rate - time.monotonic()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            writer.write(asked)
-            sent = time.monotonic()
-        await reading
-        writer.close()
-
-    async with asyncio.timeout(seconds * 12 + 60):
-        await asyncio.gather(*(one(number) for number in range(lines)))
-    return Storm(answers, time.monotonic() - begin, sent - begin)
-
-
-async def _count(reader: asyncio.StreamReader, expected: int, answers: Counter[int]) -> None:
-    for _ in range(expected):
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        await reader.readexactly(int(length))
-        answers[int(head.split(b" ", 2)[1])] += 1
-
-
 def storms(rate: int, seconds: float) -> None:
     """Let a storm come, with the rate limit as it is and without one."""
     for name, limit in (("storm, default limits", "6000"), ("storm, no rate limit", "0")):
@@ -209,49 +160,15 @@ def storms(rate: int, seconds: float) -> None:
             serving(write_project, RATELIMIT_GLOBAL_LIMIT=limit) as (server, pid),
             Probe(server.url, pid) as probe,
         ):
-            done = _in_a_process(server.url, rate, seconds)
-            stored = _stored(server)
+            done = storm(server.url, rate, seconds)
+            begun = stored(server)
         told = ", ".join(f"{count} x {status}" for status, count in sorted(done.answers.items()))
-        said = f"{told} in {done.seconds:.1f} s, sent in {done.sent_s:.1f} s; {stored} runs"
-        lost = " LOST" * (stored != done.answers[202])
+        said = f"{told} in {done.seconds:.1f} s, sent in {done.sent_s:.1f} s; {begun} runs"
+        lost = " LOST" * (begun != done.answers[202])
         print(probe.row(name, "") + said + lost, flush=True)
 
 
-def _in_a_process(url: str, rate: int, seconds: float) -> Storm:
-    with multiprocessing.Pool(1) as pool:
-        return pool.apply(_storm, (url, rate, seconds))
-
-
-def _storm(url: str, rate: int, seconds: float) -> Storm:
-    return asyncio.run(storm(url, rate, seconds))
-
-
-def _stored(server: Server) -> int:
-    """Count the runs that are in the database."""
-    import sqlite3
-
-    with sqlite3.connect(server.home / "app.db") as db:
-        (count,) = db.execute("SELECT count(*) FROM workflow_states").fetchone()
-    return int(count)
-
-
 # -- ten thousand at the same second ---------------------------------------------------------------
-
-
-def scheduled(home: Path, count: int) -> Path:
-    """Write a project of *count* workflows that are all due at the beginning of a minute."""
-    project = home / "project"
-    project.mkdir()
-    for number in range(count):
-        workflow = {
-            "id": f"w{number}",
-            "schedule": {"cron": "0 * * * * *"},
-            "tasks": [{"id": "step", "type": "aggregate", "outputs": {"done": True}}],
-        }
-        (project / f"w{number}.yaml").write_text(json.dumps(workflow))
-    sources = [{"source": f"./w{number}.yaml"} for number in range(count)]
-    (project / "compozy.yaml").write_text(json.dumps({"name": "many", "workflows": sources}))
-    return project
 
 
 def schedules(count: int) -> None:
@@ -259,14 +176,14 @@ def schedules(count: int) -> None:
     with serving(lambda home: scheduled(home, count)) as (server, pid):
         left = 60 - time.time() % 60
         time.sleep(max(left - 3, 0))
-        already = _stored(server)
+        already = stored(server)
         with Probe(server.url, pid) as probe:
             time.sleep(60.2 - (time.time() % 60) if left > 3 else 0)
             begin = time.monotonic()
-            while _stored(server) - already < count and time.monotonic() - begin < 50:
+            while stored(server) - already < count and time.monotonic() - begin < 50:
                 time.sleep(0.2)
             took = time.monotonic() - begin
-            begun = _stored(server) - already
+            begun = stored(server) - already
         said = f"{begun} runs in {took:.1f} s"
         print(probe.row(f"{count} schedules at once", said), flush=True)
 
