@@ -57,13 +57,13 @@ class Probe:
     @property
     def verdict(self) -> str:
         """Say what kept the promise or broke it. One slow answer in a hundred may be noise."""
-        slow = statistics.quantiles(self.latencies, n=100)[98] > MOST_MS
+        slow = statistics.quantiles(self.latencies, n=100, method="inclusive")[98] > MOST_MS
         broken = ["too slow"] * slow + ["too large"] * (self.rss > MOST_MIB)
         return " and ".join(broken) or ("ok" if max(self.latencies) <= MOST_MS else "ok but max")
 
     def row(self, name: str, said: str) -> str:
         """Return a line of the table."""
-        cuts = statistics.quantiles(self.latencies, n=100)
+        cuts = statistics.quantiles(self.latencies, n=100, method="inclusive")
         return (
             f"{name:28} {cuts[49]:6.1f} {cuts[98]:6.1f} {max(self.latencies):6.1f} "
             f"{max(self.noise):6.1f} {self.rss:6.0f} {self.pss:6.0f}  {self.verdict:11} {said[:70]}"

@@ -16,7 +16,7 @@ from typing import Any
 from appliance.language.template.errors import Fault
 
 STEPS = 20_000
-STEP, VALUE, ITEM = 640, 512, 16
+STEP, VALUE, ITEM = 640, 1024, 16
 LENGTH = 10 * 1024 * 1024
 """Characters that a text or the output of a render may have."""
 ITEMS = 100_000

@@ -39,7 +39,7 @@ def _moment(_run: Run, value: Any) -> datetime:
 def _layout(run: Run, value: Any) -> str:
     if len(text(run, value)) > 1000:
         raise Fault("the layout is longer than 1000 characters")
-    run.spend(ITEM * 2 * len(value))
+    run.spend(ITEM * 8 * len(value))
     return str(value)
 
 

@@ -33,7 +33,7 @@ _UNSAFE_IN_HTML = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029
 _UNSAFE_IN_SCRIPT = re.compile(r"[\\'\"<>&=]|[^\x20-\x7e]")
 _SCRIPT_ESCAPES = {"\\": "\\\\", "'": "\\'", '"': '\\"'}
 
-_CHAR = 3
+_CHAR = 6
 """Units of a character of JSON: it is a value of its own every few characters."""
 
 

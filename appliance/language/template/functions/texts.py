@@ -101,7 +101,7 @@ def _shuffle(run: Run, source: str) -> str:
 
 def _random(alphabet: str) -> Function:
     def choose(run: Run, count: int) -> str:
-        run.build(max(count, 0) * 16)
+        run.build(max(count, 0) * 48)
         return "".join(run.environment.random.choices(alphabet, k=max(count, 0)))
 
     return row(choose, number, run=True)
