@@ -21,7 +21,7 @@ PULSE = {
     "schedule": {"cron": "@every 1s", "overlap_policy": "allow"},
     "tasks": [{"id": "beat", "tool": "echo"}],
 }
-KILLS = 6
+KILLS = 4
 
 
 def pages(server: Server, path: str, key: str) -> list[dict[str, Any]]:
