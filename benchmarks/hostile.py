@@ -65,7 +65,7 @@ class Probe:
         """Return a line of the table."""
         cuts = statistics.quantiles(self.latencies, n=100, method="inclusive")
         return (
-            f"{name:28} {cuts[49]:6.1f} {cuts[98]:6.1f} {max(self.latencies):6.1f} "
+            f"{name:38} {cuts[49]:6.1f} {cuts[98]:6.1f} {max(self.latencies):6.1f} "
             f"{max(self.noise):6.1f} {self.rss:6.0f} {self.pss:6.0f}  {self.verdict:11} {said[:70]}"
         )
 
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["things", "storms", "schedules"])
     options = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"{'thing':28}    p50    p99    max  noise    RSS    PSS  verdict     the server said")
+    print(f"{'thing':38}    p50    p99    max  noise    RSS    PSS  verdict     the server said")
     if options.only in (None, "things"):
         things(options.seconds)
     if options.only in (None, "storms"):

@@ -56,7 +56,7 @@ SETTINGS: tuple[Setting, ...] = (
             "How long an idle connection stays open."),
     Setting("server.timeouts.server_shutdown", "10s", values.seconds, "SERVER_SHUTDOWN_TIMEOUT", "",
             "How long requests and tool calls may go on after a request to stop."),
-    Setting("server.max_body", "10MiB", values.size, "SERVER_MAX_BODY", "",
+    Setting("server.max_body", "4MiB", values.size, "SERVER_MAX_BODY", "",
             "Largest body of a request."),
     Setting("server.cors_enabled", "false", values.flag, "SERVER_CORS_ENABLED", "--cors",
             "Let browsers on other origins call the API."),

@@ -22,7 +22,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     body_timeout: float = 30.0
     idle_timeout: float = 60.0
     shutdown_timeout: float = 10.0
-    max_body: int = 10_485_760
+    max_body: int = 4 << 20
     cors_enabled: bool = False
     cors_allowed_origins: tuple[str, ...] = ()
 

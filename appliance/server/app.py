@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ def create_app(appliance: Appliance) -> Litestar:
     server = appliance.settings.server
     metrics = Metrics(appliance)
     streams = Streams(appliance.engine.feed, appliance.settings.stream.heartbeat)
+    state = {"appliance": appliance, "metrics": metrics, "streams": streams}
     app = Litestar(
         route_handlers=routers(),
         middleware=[authentication],
@@ -42,7 +44,7 @@ def create_app(appliance: Appliance) -> Litestar:
         request_max_body_size=server.max_body,
         openapi_config=None,
         logging_config=None,
-        state=State({"appliance": appliance, "metrics": metrics, "streams": streams}),
+        state=State({**state, "parsing": asyncio.Semaphore(1)}),
     )
     app.state.description = Description(app)
     limited = RateLimits(app.asgi_handler, appliance.settings.ratelimit, unlimited=_unlimited(app))

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from appliance.operations.appliance import Appliance
 
 LARGE_BODY = 65_536
-"""Bytes from which on a body is parsed in a thread, so that others are served meanwhile."""
+"""Bytes from which on a body is parsed in a thread, so that others are served meanwhile; one body
+after the other, for parsing takes many times its size."""
 
 
 class ApiRequest(Request[Any, Any, State]):
@@ -72,7 +73,8 @@ class ApiRequest(Request[Any, Any, State]):
         """Return the value of *body*. Raises InvalidInput."""
         if len(body) < LARGE_BODY:
             return payload.parse(body)
-        return await asyncio.to_thread(payload.parse, body)
+        async with self.app.state.parsing:
+            return await asyncio.to_thread(payload.parse, body)
 
 
 @contextmanager
