@@ -2,7 +2,7 @@
 
 Everything is paid from one purse. Running a piece of a template costs `STEP`, looking at a list, a
 map or another value `VALUE`, copying an item of a list or map `ITEM`, touching a character 1. So a
-render may do `STEPS` steps, or copy 800,000 items, or touch 12 million characters. Functions pay
+render may do `STEPS` steps, or copy 560,000 items, or touch 9 million characters. Functions pay
 for what they read (see `functions.signature`) and before they build something larger than that, so
 no template can fill the memory, or keep the event loop that it runs on for longer than a moment.
 """
@@ -15,9 +15,9 @@ from typing import Any
 
 from appliance.language.template.errors import Fault
 
-STEPS = 20_000
-STEP, VALUE, ITEM = 640, 1024, 16
-LENGTH = 10 * 1024 * 1024
+STEPS = 14_000
+STEP, VALUE, ITEM = 640, 1280, 16
+LENGTH = 4 * 1024 * 1024
 """Characters that a text or the output of a render may have."""
 ITEMS = 100_000
 """Items of a list that a function generates."""

@@ -13,6 +13,8 @@ from appliance.language.template.limits import SOURCE, Environment, Run
 from appliance.language.template.parser import parse
 from appliance.language.template.values import plain
 
+_DATA = (str, dict, list)
+"""Types of data as they are stored, which nobody changes; a view of a run is none of them."""
 _SAFE = 2**53 - 1
 _DIGITS = 17
 """A float keeps this many digits; a longer decimal stays text."""
@@ -40,8 +42,8 @@ class Template:
     def value(self, variables: Mapping[str, Any], env: Environment) -> Json:
         """Render to a JSON value.
 
-        Exactly one action keeps its type; maps and lists come back as plain copies. Everything else
-        is text. Text that is a JSON object or array becomes that, unless a lone path led to it;
+        Exactly one action keeps its type: data that a lone path leads to come back as they are, what
+        else is a map or a list as a plain copy. Everything else is text. Text that is a JSON object or array becomes that, unless a lone path led to it;
         numbers in it that JavaScript could not hold exactly stay text.
         """
         return self._guarded(self._value, variables, env)
@@ -55,9 +57,9 @@ class Template:
         if single is None:
             return _structured(self._text(run, variables))
         value = single(run, variables)
-        if isinstance(value, str):
-            return value if self._program.path else _structured(value)
-        return plain(value, run)
+        if self._program.path and type(value) in _DATA:
+            return value
+        return _structured(value) if isinstance(value, str) else plain(value, run)
 
     def _guarded(
         self, render: Callable[[Run, Any], Any], variables: Mapping[str, Any], env: Environment
