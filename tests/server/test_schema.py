@@ -42,6 +42,8 @@ BEYOND_SCHEMAS = {
     "POST /api/v0/auth/generate",  # an expiry lies in the future, a name is printable
     "GET /api/v0/executions/workflows",  # a time has a form
     "GET /api/v0/workflows/{workflow_id}/executions",
+    "GET /api/v0/executions/workflows/{exec_id}/stream",  # an event that is not yet
+    "DELETE /api/v0/workflows/{workflow_id}",  # `If-Match` may not match
     "POST /api/v0/events",  # an integer has 64 bit
     "POST /api/v0/memory/{memory_ref}/append",
     "POST /api/v0/memory/{memory_ref}/write",
