@@ -19,33 +19,67 @@ LONGEST = 200
 """Changes of one task that are kept, beside the first: a row must not grow with every attempt."""
 
 
+class TaskName(NamedTuple):
+    """Which task of a run it is."""
+
+    seq: int
+    task_id: str
+    type: str
+
+
+class Result(NamedTuple):
+    """How a run has ended."""
+
+    output: Json
+    error: Json
+
+
 class RunEvent(NamedTuple):
-    """Something that was told to whoever watches a run.
+    """Something that is told to whoever watches a run.
 
     `event` is `workflow_start`, `workflow_status`, `task_status` or, once, `complete`.
     """
 
     exec_id: str
     workflow_id: str
-    number: int
     event: str
-    data: dict[str, Json]
+    moment: Moment
+    task: TaskName | None = None
+    result: Result | None = None
+
+    @property
+    def number(self) -> int:
+        """Its place among the events of the run, from 1."""
+        return self.moment.number
+
+    @property
+    def data(self) -> dict[str, Json]:
+        """What is told. Made when somebody asks: most events are told to nobody."""
+        moment = self.moment
+        data: dict[str, Json] = {"workflow_exec_id": self.exec_id}
+        if self.task is None:
+            data["workflow_id"] = self.workflow_id
+        else:
+            seq, task_id, kind = self.task
+            data |= {"task_exec_id": f"{self.exec_id}.{seq}", "task_id": task_id, "type": kind}
+        data["status"] = moment.status
+        if self.task is not None:
+            data["attempt"] = moment.attempt
+        data["at"] = clock.to_rfc3339(moment.at)
+        return data if self.result is None else data | self.result._asdict()
 
 
 def of_run(run: Run, moment: Moment) -> RunEvent:
     """Return the event of a run's own change of state."""
     event = _run_event(moment, last=True)
-    data = _run_data(run.id, run.program.id, moment)
-    if event == "complete":
-        data |= {"output": run.output, "error": run.error}
-    return RunEvent(run.id, run.program.id, moment.number, event, data)
+    result = Result(run.output, run.error) if event == "complete" else None
+    return RunEvent(run.id, run.program.id, event, moment, None, result)
 
 
 def of_task(task: TaskState, moment: Moment) -> RunEvent:
     """Return the event of a task's change of state."""
-    run = task.run
-    data = _task_data(run.id, task.seq, task.task_id, task.node.type, moment)
-    return RunEvent(run.id, run.program.id, moment.number, "task_status", data)
+    name = TaskName(task.seq, task.task_id, task.node.type)
+    return RunEvent(task.run.id, task.run.program.id, "task_status", moment, name)
 
 
 def replay(row: Row, task_rows: Sequence[Row], after: int = 0) -> list[RunEvent]:
@@ -54,19 +88,19 @@ def replay(row: Row, task_rows: Sequence[Row], after: int = 0) -> list[RunEvent]
     moments = read_history(row["history"])
     events = [_replayed(row, moment, last=moment is moments[-1]) for moment in moments]
     for task in task_rows:
-        for moment in read_history(task["history"]):
-            data = _task_data(exec_id, task["seq"], task["task_id"], task["execution_type"], moment)
-            events.append(RunEvent(exec_id, workflow_id, moment.number, "task_status", data))
+        name = TaskName(task["seq"], task["task_id"], task["execution_type"])
+        events += [
+            RunEvent(exec_id, workflow_id, "task_status", moment, name)
+            for moment in read_history(task["history"])
+        ]
     return sorted((event for event in events if event.number > after), key=lambda e: e.number)
 
 
 def _replayed(row: Row, moment: Moment, *, last: bool) -> RunEvent:
-    exec_id, workflow_id = row["workflow_exec_id"], row["workflow_id"]
     event = _run_event(moment, last=last)
-    data = _run_data(exec_id, workflow_id, moment)
-    if event == "complete":
-        data |= {"output": decode(row["output"]), "error": decode(row["error"])}
-    return RunEvent(exec_id, workflow_id, moment.number, event, data)
+    ended = event == "complete"
+    result = Result(decode(row["output"]), decode(row["error"])) if ended else None
+    return RunEvent(row["workflow_exec_id"], row["workflow_id"], event, moment, None, result)
 
 
 def _run_event(moment: Moment, *, last: bool) -> str:
@@ -74,27 +108,6 @@ def _run_event(moment: Moment, *, last: bool) -> str:
     if moment.number == 1:
         return "workflow_start"
     return "complete" if last and moment.status in TERMINAL else "workflow_status"
-
-
-def _run_data(exec_id: str, workflow_id: str, moment: Moment) -> dict[str, Json]:
-    return {
-        "workflow_exec_id": exec_id,
-        "workflow_id": workflow_id,
-        "status": moment.status,
-        "at": clock.to_rfc3339(moment.at),
-    }
-
-
-def _task_data(exec_id: str, seq: int, task_id: str, kind: str, moment: Moment) -> dict[str, Json]:
-    return {
-        "workflow_exec_id": exec_id,
-        "task_exec_id": f"{exec_id}.{seq}",
-        "task_id": task_id,
-        "type": kind,
-        "status": moment.status,
-        "attempt": moment.attempt,
-        "at": clock.to_rfc3339(moment.at),
-    }
 
 
 def shown(history: str) -> list[Mapping[str, Json]]:
@@ -112,8 +125,11 @@ def shown(history: str) -> list[Mapping[str, Json]]:
 
 def keep(history: list[Moment], status: Status, attempt: int, number: int, now_us: int) -> bool:
     """Add a moment to *history* where something changed. Return whether it did."""
-    if history and (history[-1].status, history[-1].attempt) == (status, attempt):
-        return False
+    if history:
+        last = history[-1]
+        if last.status == status and last.attempt == attempt:
+            return False
     history.append(Moment(number, status, attempt, now_us))
-    del history[1:-LONGEST]
+    if len(history) > LONGEST:
+        del history[1:-LONGEST]
     return True

@@ -87,8 +87,8 @@ class Ring(Subscription):
         self.newest = 0
 
     def push(self, event: RunEvent) -> None:
-        """Keep *event* and wake whoever waits."""
-        self._kept.append(event)
+        """Keep *event* and wake whoever waits. What a run has made is not kept: it may be large."""
+        self._kept.append(event._replace(result=None))
         self.newest += 1
         self._news.set()
 

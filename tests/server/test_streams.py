@@ -15,6 +15,7 @@ import pytest
 from appliance.config import DatabaseSettings, ServerSettings
 from appliance.engine.feed import Feed, Overrun
 from appliance.engine.history import RunEvent
+from appliance.engine.run import Moment
 from appliance.errors import Unavailable
 from appliance.operations import watching
 from appliance.operations.watching import Ring
@@ -296,7 +297,7 @@ async def test_a_reader_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
         deaf.sendall(f"GET {ALL} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\n\r\n".encode())
         while not server.app.state.streams.count:
             await asyncio.sleep(0.005)
-        filler = RunEvent("x", "w", 1, "task_status", {"text": "x" * 50_000})
+        filler = RunEvent("x" * 50_000, "w", "workflow_start", Moment(1, "RUNNING", 1, 0))
         async with asyncio.timeout(20):
             while server.app.state.streams.count:
                 server.appliance.engine.feed.publish([filler] * 10)
@@ -388,7 +389,7 @@ async def test_what_cannot_be_resumed_says_so(memory: Server, last: str) -> None
 async def test_only_so_much_is_kept() -> None:
     """Memory is bounded: who stayed away for too long is told that something is missing."""
     ring = Ring(Feed(), kept=3)
-    made = [RunEvent("x", "w", n, "task_status", {}) for n in range(1, 6)]
+    made = [RunEvent("x", "w", "workflow_status", Moment(n, "RUNNING", 1, 0)) for n in range(1, 6)]
     for event in made:
         ring.push(event)
     assert [None, None, 2, 5, None] == [ring.position(f"{ring.boot}:{n}") for n in (0, 1, 2, 5, 6)]
