@@ -56,6 +56,11 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _PLACE = re.compile(r"<input>:([0-9]+):([0-9]+): (?:Syntax error: )?([^\n]*)")
+_UNEXPECTED = re.compile(
+    r"(?:mismatched input|extraneous input|no viable alternative at input|token recognition error at:)"
+    r" '(.*?)'(?: expecting |$)",
+    re.DOTALL,
+)
 _CONSTANTS = frozenset({"true", "false", "null", "in"})
 
 
@@ -161,8 +166,16 @@ def _compile(text: str) -> Any:
         place = _PLACE.search(str(error))
         if place is None:
             raise InvalidExpression("the condition is not valid CEL") from None
-        line, column, cause = int(place[1]), int(place[2]), place[3].partition(" expecting ")[0]
-        raise InvalidExpression(f"not a valid condition: {cause}", line, column) from None
+        cause = f"not a valid condition: {_explained(place[3])}"
+        raise InvalidExpression(cause, int(place[1]), int(place[2])) from None
+
+
+def _explained(cause: str) -> str:
+    """Say what the parser says in words for people."""
+    found = _UNEXPECTED.match(cause)
+    if found is None:
+        return cause.partition(" expecting ")[0].replace("'<EOF>'", "the end")
+    return "it ends too early" if found[1] == "<EOF>" else f"{found[1]!r} cannot stand here"
 
 
 def _tokens(text: str) -> Iterator[_Token]:

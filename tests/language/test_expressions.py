@@ -136,9 +136,9 @@ def test_references_are_the_paths_that_are_known(
 @pytest.mark.parametrize(
     ("text", "line", "column", "message"),
     [
-        ("1 +", 1, 4, "not a valid condition: mismatched input '<EOF>'"),
-        ("a b", 1, 3, "not a valid condition: extraneous input 'b'"),
-        ("1 +\n  )", 2, 3, "not a valid condition: mismatched input ')'"),
+        ("1 +", 1, 4, "not a valid condition: it ends too early"),
+        ("a b", 1, 3, "not a valid condition: 'b' cannot stand here"),
+        ("1 +\n  )", 2, 3, "not a valid condition: ')' cannot stand here"),
         ("for", 1, 1, "not a valid condition: reserved identifier: for"),
         ("a" * (MAX_LENGTH + 1), 0, 0, f"the condition has more than {MAX_LENGTH} characters"),
     ],

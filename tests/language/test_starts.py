@@ -160,7 +160,7 @@ def test_a_mistake_in_a_schedule_has_a_place(
         (HOOK % ("{name: e, input: {}}", ""), "'filter' is missing; write filter: 'true' to take every call"),
         (HOOK % ("{name: e, filter: 'true'}", ""), "'input' is missing: what the workflow is started with"),
         (HOOK % ("{name: e, filter: 'body.x', input: {}}", ""), "there is no variable 'body'"),
-        (HOOK % ("{name: e, filter: 'payload.x ==', input: {}}", ""), "not a valid condition: mismatched input '<EOF>'"),
+        (HOOK % ("{name: e, filter: 'payload.x ==', input: {}}", ""), "not a valid condition: it ends too early"),
         (
             HOOK % ("{name: e, filter: 'true', input: {x: '{{ .paylod.x }}'}}", ""),
             "there is no variable 'paylod'; did you mean 'payload'?",

@@ -256,7 +256,7 @@ def test_a_template_names_what_exists(files: Files, template: str, expected: str
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [
-        ("tasks.first.output.n >", "81: not a valid condition: mismatched input '<EOF>'"),
+        ("tasks.first.output.n >", "81: not a valid condition: it ends too early"),
         (
             "tasks.frist.output.n > 1",
             "59: there is no task 'frist' in this workflow; did you mean 'first'?",
