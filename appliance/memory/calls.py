@@ -28,7 +28,7 @@ from appliance.tools.coroutines import Coroutines
 
 REMEMBER_S, REMEMBER_IN_PROCESS_S = 24 * 3600, 3600
 """How long the result of a request is known, at least. That of a task is, until it succeeded."""
-IN_LINE_BYTES = 16_384
+IN_LINE_BYTES = 4096
 """Up to this size a payload is searched at once; others are in a thread, and nobody waits for it."""
 
 Totals = dict[str, dict[str, int]] | ApplianceError

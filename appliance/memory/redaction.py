@@ -12,6 +12,8 @@ from appliance.language.template.pattern import compile_pattern
 from appliance.language.template.regex import Regex
 
 _NOWHERE = Environment(0, "")
+_STEPS = 400_000
+"""Work that searching a text may take: large ones are searched beside the event loop."""
 
 
 class Redaction(NamedTuple):
@@ -64,7 +66,7 @@ class Redaction(NamedTuple):
     def _hide(self, pattern: Regex, text: str) -> str:
         parts: list[str] = []
         at = 0
-        for begin, end, *_ in pattern.matches(text, Run(_NOWHERE, {}, 1)):
+        for begin, end, *_ in pattern.matches(text, Run(_NOWHERE, {}, 1, _STEPS)):
             if begin < end:  # an empty match hides nothing
                 parts += [text[at:begin], self.replacement]
                 at = end

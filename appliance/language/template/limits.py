@@ -57,9 +57,11 @@ class Run:
 
     __slots__ = ("depth", "environment", "left", "parts", "room", "slots")
 
-    def __init__(self, environment: Environment, root: Mapping[str, Any], slots: int) -> None:
+    def __init__(
+        self, environment: Environment, root: Mapping[str, Any], slots: int, steps: int = STEPS
+    ) -> None:
         self.environment = environment
-        self.left = STEPS * STEP
+        self.left = steps * STEP
         self.room = LENGTH
         self.parts: list[str] = []
         self.slots: list[Any] = [root] + [None] * (slots - 1)
