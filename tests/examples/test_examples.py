@@ -1,4 +1,4 @@
-"""Every example is followed as its README says, on both databases."""
+"""Every example is followed as its README says, those that wait or remember on both databases."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ ELSEWHERE = {"memory": ("curl",), "webhook": ("curl", "openssl")}
 """Programs that a README asks for and that no Python package brings along."""
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> dict[str, str]:
+ON_BOTH = ("approval", "memory", "nested", "schedules", "signals", "webhook")
+WAYS = [(name, "sqlite") for name in NAMES] + [(name, "postgres") for name in ON_BOTH]
+
+
+@pytest.fixture
+def database(kind: str, request: pytest.FixtureRequest) -> dict[str, str]:
     """What to say in the terminal of the server, so that it has a database of this kind."""
-    if request.param == "sqlite":
+    if kind == "sqlite":
         return {}
     settings: DatabaseSettings = request.getfixturevalue("empty_postgres")
     return {"DB_CONN_STRING": settings.conninfo}
@@ -48,7 +52,7 @@ def somebody(
         yield reader
 
 
-@pytest.mark.parametrize("example", NAMES)
+@pytest.mark.parametrize(("example", "kind"), WAYS)
 def test_an_example_does_what_its_readme_says(
     example: str, somebody: Newcomer, database: dict[str, str]
 ) -> None:
