@@ -1,7 +1,7 @@
 """What a run does next. Everything the engine decides is decided here and below.
 
 `advance` reads no clock, does no I/O and draws no randomness but what the event and the run's ids
-give it, so a run can be simulated and replayed. It changes the run in memory; the runner stores the
+give it, so a run can be simulated and replayed. It changes the run in memory; the driver stores the
 changes in one transaction before it begins the work they name, and throws the run away if it cannot.
 """
 
