@@ -65,7 +65,7 @@ def set_(
 ) -> None:
     """Change when a workflow starts by itself, until it is reset."""
     changes = {"cron": cron, "timezone": timezone}
-    if changes == dict.fromkeys(changes):
+    if cron is None and timezone is None:
         raise UsageError("say what to change: --cron, --timezone or both.")
     invocation.output().record(call(invocation, lambda c: c.patch(_path(workflow_id), changes)))
 

@@ -18,6 +18,8 @@ from appliance.language.references import EMPTY
 
 Source = Callable[[], Json]
 
+_NOTHING: dict[str, Source] = dict.fromkeys(EMPTY, dict)
+
 MAX_PARENTS = 5
 """How far `.parent.parent...` reaches."""
 
@@ -192,7 +194,7 @@ def _run_sources(run: Run, asking: TaskState | None) -> dict[str, Source]:
         "project": lambda: {"id": run.project, "name": run.project},
         "workflow_id": lambda: run.program.id,
         "workflow_exec_id": lambda: run.id,
-        **dict.fromkeys(EMPTY, dict),
+        **_NOTHING,
     }
 
 

@@ -55,18 +55,21 @@ class RunEvent(NamedTuple):
     @property
     def data(self) -> dict[str, Json]:
         """What is told. Made when somebody asks: most events are told to nobody."""
-        moment = self.moment
-        data: dict[str, Json] = {"workflow_exec_id": self.exec_id}
-        if self.task is None:
-            data["workflow_id"] = self.workflow_id
+        moment, task = self.moment, self.task
+        own: dict[str, Json]
+        if task is None:
+            own = {"workflow_id": self.workflow_id, "status": moment.status}
         else:
-            seq, task_id, kind = self.task
-            data |= {"task_exec_id": f"{self.exec_id}.{seq}", "task_id": task_id, "type": kind}
-        data["status"] = moment.status
-        if self.task is not None:
-            data["attempt"] = moment.attempt
-        data["at"] = clock.to_rfc3339(moment.at)
-        return data if self.result is None else data | self.result._asdict()
+            own = {
+                "task_exec_id": f"{self.exec_id}.{task.seq}",
+                "task_id": task.task_id,
+                "type": task.type,
+                "status": moment.status,
+                "attempt": moment.attempt,
+            }
+        end = self.result._asdict() if self.result is not None else {}
+        at = clock.to_rfc3339(moment.at)
+        return {"workflow_exec_id": self.exec_id, **own, "at": at, **end}
 
 
 def of_run(run: Run, moment: Moment) -> RunEvent:

@@ -71,13 +71,14 @@ class Engine:
         self._driver = Driver(self._admission, executors, self.read)
         self._driver.timeouts = {tool: limits_of(native, tool).timeout for tool in IN_SERVER}
         self._closing = False
-        self._use(project)
+        self._use(project, _compiled(project.workflows), _compiled(project.tasks))
 
-    def _use(self, project: Project) -> None:
+    def _use(
+        self, project: Project, programs: dict[str, Program], task_programs: dict[str, Program]
+    ) -> None:
         self._driver.default_timeout = project.runtime.timeout
         self._around = Surroundings(project.name, project.env)
-        self.programs = _compiled(project.workflows)
-        self.task_programs = _compiled(project.tasks)
+        self.programs, self.task_programs = programs, task_programs
 
     def _limit_of(self, workflow_id: str) -> int:
         program = self.programs.get(workflow_id)
@@ -103,9 +104,10 @@ class Engine:
 
     async def reload(self, project: Project) -> None:
         """Use *project* for the runs to come; those that have begun keep their definitions."""
+        programs, task_programs = _compiled(project.workflows), _compiled(project.tasks)
         # First, for a run that begins as soon as they are in use refers to them.
-        await self._keep(_compiled(project.workflows), _compiled(project.tasks))
-        self._use(project)
+        await self._keep(programs, task_programs)
+        self._use(project, programs, task_programs)
         self._driver.admit()
 
     async def _keep(self, *found: Mapping[str, Program]) -> None:

@@ -200,9 +200,8 @@ class Scheduler:
     async def _sleep(self) -> None:
         """Sleep until the next tick or a change; where there is nothing to wait for, for ever."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(
-                self._patience()
-            ):  # wait_for of 3.11 can lose a cancellation
+            # Not wait_for: that of Python 3.11 can lose a cancellation.
+            async with asyncio.timeout(self._patience()):
                 await self._changed.wait()
         self._changed.clear()
 

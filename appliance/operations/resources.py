@@ -177,8 +177,8 @@ async def import_resources(
 ) -> Imported:
     """Take up definitions, all or none, and tell what became of each.
 
-    Raises Forbidden, InvalidInput (no such strategy, not in the form of an export), Conflict (a file has another
-    definition of the same), InvalidProject, and the errors of a write.
+    Raises Forbidden, InvalidInput (no such strategy, not in the form of an export), Conflict (a
+    file has another definition of the same), InvalidProject, and the errors of a write.
     """
     require_admin(actor)
     if strategy not in STRATEGIES:

@@ -94,7 +94,6 @@ async def trigger_schedule(appliance: Appliance, actor: Actor, workflow_id: str)
 
     Raises: NotFound, InvalidInput when the workflow does not take that input.
     """
-    _written(appliance, workflow_id)
     return await appliance.scheduler.trigger(workflow_id, started_by=actor.user_id)
 
 

@@ -178,7 +178,7 @@ def _range(least: float, most: float | None) -> Schema:
 
 
 def _any_case(word: str) -> str:
-    return "".join(f"[{each}{each.upper()}]" for each in word)
+    return "".join(f"[{letter}{letter.upper()}]" for letter in word)
 
 
 _NAMES = "|".join(_any_case(unit) + "[sS]?" for unit in sorted(UNITS, key=len, reverse=True))

@@ -43,8 +43,9 @@ class Template:
         """Render to a JSON value.
 
         Exactly one action keeps its type: data that a lone path leads to come back as they are, what
-        else is a map or a list as a plain copy. Everything else is text. Text that is a JSON object or array becomes that, unless a lone path led to it;
-        numbers in it that JavaScript could not hold exactly stay text.
+        else is a map or a list as a plain copy. Everything else is text. Text that is a JSON object
+        or array becomes that, unless a lone path led to it; numbers in it that JavaScript could not
+        hold exactly stay text.
         """
         return self._guarded(self._value, variables, env)
 
