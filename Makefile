@@ -10,19 +10,20 @@ PYTEST_FLAGS ?= -n 2
 BIN := .venv/bin
 READY := .venv/ready
 PYZ := dist/compozy.pyz
+PROVE := RELIABILITY_PROGRAM=$(PYZ)
 SOURCES := $(shell find appliance migrations packaging -type f -not -name '*.pyc') pyproject.toml requirements/runtime.lock
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml
 
-.PHONY: help start test check fmt pyz bench reliability lock clean
+.PHONY: help start test check fmt pyz bench reliability reliability-long lock clean
 
 help: ## Show this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 18
 
 start: $(PYZ) ## Build the file if needed and start the server
 	@PATH="$(CURDIR)/$(BIN):$$PATH" ./$(PYZ) start
 
 test: $(READY) ## Run every test, on SQLite and on PostgreSQL
-	@$(BIN)/pytest $(PYTEST_FLAGS) -m "not reliability"
+	@$(BIN)/pytest $(PYTEST_FLAGS) -m "not reliability and not soak"
 
 check: $(READY) ## Check style, format and types
 	@$(BIN)/ruff check
@@ -38,8 +39,11 @@ pyz: $(PYZ) ## Build dist/compozy.pyz
 bench: $(PYZ) ## Measure speed and wear, print the figures
 	@for script in benchmarks/*.py; do PYTHONPATH=. $(BIN)/python "$$script"; done
 
-reliability: $(READY) ## Run the long fault tests: kills, crashes, damaged files
-	@$(BIN)/pytest $(PYTEST_FLAGS) -m reliability
+reliability: $(PYZ) ## Prove in ten minutes that the built file loses nothing, whatever breaks
+	@$(PROVE) RELIABILITY=full $(BIN)/pytest $(PYTEST_FLAGS) -m "(scenario or reliability) and not soak"
+
+reliability-long: $(PYZ) ## The same for hours, with a soak of half an hour
+	@$(PROVE) RELIABILITY=long $(BIN)/pytest $(PYTEST_FLAGS) -m "scenario or reliability or soak"
 
 lock: $(READY) ## Resolve the dependencies again and write requirements/*.lock
 	@$(BIN)/$(COMPILE) --upgrade --output-file requirements/runtime.lock

@@ -11,6 +11,9 @@ import pytest
 from appliance.config import DatabaseSettings
 from appliance.store.database import Database
 from tests.postgres_server import PostgresServer
+from tests.reliability.verdict import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]  # only the conftest of the whole is asked for its summary
 
 _PRODUCT = (
     "COMPOZY_",

@@ -1,7 +1,11 @@
-"""A server as a process of its own, that can be killed and started again."""
+"""A server as a process of its own, that can be killed and started again.
+
+It runs the package, or the built file that `RELIABILITY_PROGRAM` names.
+"""
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -17,61 +21,100 @@ from typing import Any
 from appliance.config import DatabaseSettings
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = os.environ.get("RELIABILITY_PROGRAM", "")
+READY_LIMIT_S = 30.0
 PROJECT = ROOT / "tests" / "engine" / "project"
 
 
 class Server:
-    """A server process on a data directory, driven over HTTP with the admin key it left there."""
+    """A server process on a data directory, driven over HTTP with the admin key it left there.
+
+    *sabotage* names a protection to take away. `recoveries` has the seconds from each start to the
+    first write that could be acknowledged.
+    """
 
     def __init__(
-        self, home: Path, database: DatabaseSettings, project: Path = PROJECT, **environment: str
+        self,
+        home: Path,
+        database: DatabaseSettings,
+        project: Path = PROJECT,
+        *,
+        sabotage: str = "",
+        **environment: str,
     ) -> None:
         self.home = home
-        self._project = project
+        self.recoveries: list[float] = []
         self.url = f"http://127.0.0.1:{_free_port()}"
+        self._command = [*_program(sabotage), "start", str(project)]
         name = "DB_CONN_STRING" if database.conninfo else "DATABASE_URL"
         self._environment = {
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            # in front, for the built file finds by it the Python that it was built for
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             name: database.conninfo or database.path,
             "LEDGER": str(home / "ledger"),
             "SERVER_PORT": self.url.rpartition(":")[2],
+            **({} if PROGRAM and not sabotage else {"PYTHONPATH": str(ROOT)}),
             **environment,
         }
 
     @contextmanager
-    def running(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Start the server, wait until it answers, and see to it that it is gone at the end."""
+    def running(self, *wrapper: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start the server, wait until it is ready, and see to it that it is gone at the end.
+
+        *wrapper* is a command that the server is started by, such as `prlimit --nofile=64`.
+        """
+        with self.launched(*wrapper) as process:
+            self.wait_until_ready(process)
+            yield process
+
+    @contextmanager
+    def launched(self, *wrapper: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start the server without waiting for anything, and see to it that it is gone at the end."""
+        self._begun = time.monotonic()
         with (self.home / "log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "appliance", "start", str(self._project)],
+                [*wrapper, *self._command],
                 cwd=self.home,
                 env=self._environment,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
         try:
-            self._wait_until_ready(process)
             yield process
         finally:
             process.kill()
             process.wait()
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        for _ in range(600):
-            assert process.poll() is None, (self.home / "log").read_text()
-            if self.answers:
-                return
-            time.sleep(0.05)
-        raise AssertionError((self.home / "log").read_text())
+    def wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until a write can be acknowledged, and note how long that took."""
+        while not self.ready:
+            assert process.poll() is None, self.log
+            assert time.monotonic() - self._begun < READY_LIMIT_S, self.log
+            time.sleep(0.02)
+        self.recoveries.append(time.monotonic() - self._begun)
+
+    @property
+    def log(self) -> str:
+        """What the processes have said."""
+        return (self.home / "log").read_text()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a write can be acknowledged now."""
+        return self._says_yes("/ready")
 
     @property
     def answers(self) -> bool:
         """Whether the process answers."""
+        return self._says_yes("/health")
+
+    def _says_yes(self, path: str) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=1):
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=1):
                 return True
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     @property
@@ -93,6 +136,12 @@ class Server:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)["data"]
+
+
+def _program(sabotage: str) -> list[str]:
+    if sabotage:
+        return [sys.executable, "-m", "tests.reliability.sabotage", sabotage]
+    return [str(ROOT / PROGRAM)] if PROGRAM else [sys.executable, "-m", "appliance"]
 
 
 def _free_port() -> int:

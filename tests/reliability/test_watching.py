@@ -164,7 +164,7 @@ def test_each_event_is_seen_once(tmp_path: Path, request: pytest.FixtureRequest)
     _both(tmp_path, request, steps=60, pause=0.05)
 
 
-@pytest.mark.reliability
+@pytest.mark.soak
 def test_each_event_of_five_minutes_is_seen_once(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

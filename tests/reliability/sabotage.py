@@ -1,0 +1,50 @@
+"""A server with one protection taken away: what shows that a scenario can fail.
+
+python -m tests.reliability.sabotage NAME start PROJECT
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+SABOTAGES: dict[str, Callable[[], None]] = {}
+
+
+def sabotage(take_away: Callable[[], None]) -> Callable[[], None]:
+    """Give the sabotage the name of its function."""
+    SABOTAGES[take_away.__name__] = take_away
+    return take_away
+
+
+@sabotage
+def acknowledge_before_commit() -> None:
+    """Answer when the work is done, and commit it a moment later."""
+    from appliance.store.writer import Piece, Writer
+
+    honest = Writer._outcomes
+
+    def too_early(writer: Writer, batch: list[Piece]) -> None:
+        writer._session.begin()
+        results = writer._together(batch)
+        writer._session.rollback()
+        for piece, (result, _) in zip(batch, results, strict=True):
+            piece.promise.set_result(result)
+        time.sleep(0.02)
+        honest(writer, batch)
+
+    Writer._commit = too_early  # type: ignore[method-assign, assignment]
+
+
+def main() -> None:
+    """Take the protection away and run the program."""
+    name = sys.argv.pop(1)
+    SABOTAGES[name]()
+    from appliance.__main__ import main as program
+
+    program()
+
+
+if __name__ == "__main__":
+    main()
