@@ -29,7 +29,7 @@ LAYERS = [
     ["backup"],
     ["store"],
     ["atomic", "config", "log"],
-    ["clock", "errors", "ids", "lean"],
+    ["clock", "errors", "failpoint", "ids", "lean"],
 ]
 """From top to bottom. A module imports from its own layer and from lower ones."""
 

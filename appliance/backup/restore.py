@@ -20,6 +20,7 @@ from appliance.backup import verification
 from appliance.backup.archive import Manifest
 from appliance.config import DatabaseSettings
 from appliance.errors import Locked, NotFound, NotSupported
+from appliance.failpoint import failpoint
 from appliance.store import faults
 from appliance.store.datadir import BEFORE_RESTORE, DataDirectory, sweep_second_names
 
@@ -54,6 +55,7 @@ def restore(
         if dry_run:
             return Restored(manifest, None)
         os.fsync(fresh.fileno())
+        failpoint("restore.unpacked")
         previous = _put_in_place(Path(fresh.name), database)
     return Restored(manifest, str(previous) if previous else None)
 
@@ -74,12 +76,16 @@ def _put_in_place(fresh: Path, database: Path) -> Path | None:
     if database.exists():
         previous = _free_name(database)
         _fold(database, previous)
+        failpoint("restore.folded")
         previous.hardlink_to(database)
+        failpoint("restore.kept")
     try:
         for suffix in _COMPANIONS:
             _beside(database, suffix).unlink(missing_ok=True)
         atomic.fsync_directory(database.parent)
+        failpoint("restore.alone")
         atomic.replace(fresh, database)
+        failpoint("restore.replaced")
     finally:
         sweep_second_names(database.parent)
     return previous

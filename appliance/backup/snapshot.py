@@ -12,6 +12,7 @@ from appliance import __version__, atomic, clock
 from appliance.backup import archive, inspection, verification
 from appliance.backup.archive import DATABASE, Origin
 from appliance.errors import NotFound, NotSupported
+from appliance.failpoint import failpoint
 from appliance.store.database import Database
 from appliance.store.datadir import DataDirectory
 from appliance.store.sqlite import SqliteDatabase
@@ -38,10 +39,14 @@ def create(db: Database, data: DataDirectory) -> Backup:
     path = directory / _name(moment)
     with atomic.scratch(directory / DATABASE) as copy, atomic.create(path) as file:
         database.snapshot(Path(copy.name)).result()
+        failpoint("backup.copied")
         facts = inspection.facts(Path(copy.name))
         archive.write(file, copy, facts, Origin(__version__, db.driver, moment))
+        failpoint("backup.packed")
         copy.truncate(0)  # room for the trial restore, so that the peak is one database, not two
         verification.verify(file, directory)
+        failpoint("backup.verified")
+    failpoint("backup.named")
     return describe(path)
 
 

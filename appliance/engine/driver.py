@@ -34,6 +34,7 @@ from appliance.engine.journal import RETRY_AFTER, Journal
 from appliance.engine.reducer import advance
 from appliance.engine.run import Run, TaskState
 from appliance.errors import ApplianceError, OutcomeUnknown, Unavailable
+from appliance.failpoint import failpoint
 from appliance.store.database import Database
 from appliance.tools.calls import Call, Executor, ToolFailure, ToolOutcome, ToolRequest
 from appliance.tools.native import IN_SERVER
@@ -266,6 +267,7 @@ class Driver:
     # -- tools ------------------------------------------------------------------------------------
 
     def _call(self, live: Live, task: TaskState) -> None:
+        failpoint("driver.calling")
         run, attempt = live.run, task.attempt
         request = ToolRequest(
             tool=_tool_of(task),
@@ -297,6 +299,7 @@ class Driver:
         return max(min(timeout, (task.deadline - clock.now_us()) / MICROSECONDS), 0.001)
 
     def _called(self, live: Live, seq: int, attempt: int, outcome: ToolOutcome) -> None:
+        failpoint("driver.answered")
         live.calls.pop(seq, None)
         self.deliver(live.run, _event_of(outcome, seq, attempt))
 

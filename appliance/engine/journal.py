@@ -15,6 +15,7 @@ from typing import NamedTuple
 from appliance import errors
 from appliance.engine.changes import Changes
 from appliance.engine.run import Run
+from appliance.failpoint import failpoint
 from appliance.store.database import Database, Param, Transaction
 from appliance.store.signals import Signals
 from appliance.store.task_states import TaskStates
@@ -115,6 +116,7 @@ class Journal:
         self._under_way -= 1
         error = future.exception()
         if error is None:
+            failpoint("journal.stored")
             for changes in batch:
                 _count_versions(changes)
                 self._stored(changes)

@@ -13,6 +13,7 @@ from appliance.engine.changes import Recover, SetAside
 from appliance.engine.program import Program, compile_program
 from appliance.engine.run import Run, Surroundings, load
 from appliance.errors import NotFound
+from appliance.failpoint import failpoint
 from appliance.store.database import Database, Param, Row, Transaction, settle
 from appliance.store.signals import Signals
 from appliance.store.task_states import TaskStates
@@ -43,6 +44,7 @@ async def keep_definitions(database: Database, programs: Iterable[Program]) -> N
     ]
     if rows:
         await settle(database.write(lambda tx: Definitions(tx).keep(rows)))
+        failpoint("definitions.pinned")
 
 
 async def interrupted(

@@ -29,6 +29,7 @@ from appliance.engine.program import Program, compile_program, source_of
 from appliance.engine.run import Run, Surroundings
 from appliance.engine.triggers import Dispatched, Listener, listeners
 from appliance.errors import Conflict, InvalidInput, NotFound, Unavailable
+from appliance.failpoint import failpoint
 from appliance.language.model import Json, Project, Workflow
 from appliance.store.database import Database, settle
 from appliance.store.workflow_states import WorkflowStates
@@ -96,6 +97,7 @@ class Engine:
             async for run in recovery.interrupted(self._database, self._around, self._admission):
                 driver.adopt(run)
                 driver.deliver(run, recovery.after_stop(run))
+                failpoint("recovery.taken_up")
         recovered = len(driver.live)
         if recovered:
             asyncio.get_running_loop().call_later(STABLE_AFTER, driver.trust)
@@ -226,6 +228,7 @@ class Engine:
             msg = f"run {exec_id} has received {MAX_SIGNALS} signals and takes no more"
             raise Conflict(msg)
         await self._command(live, Received(clock.now_us(), signal_id, name, payload, source))
+        failpoint("signal.stored")
         return any(known.id == signal_id and known.taken_by for known in run.signals)
 
     async def pause(self, exec_id: str) -> None:

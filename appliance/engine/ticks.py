@@ -15,6 +15,7 @@ from appliance.engine.plans import Plan, missed_sentence
 from appliance.engine.runner import Engine
 from appliance.engine.status import TERMINAL
 from appliance.errors import ApplianceError, Conflict, NotFound
+from appliance.failpoint import failpoint
 from appliance.store.database import Database, Param, Transaction, settle
 from appliance.store.schedules import Schedules
 from appliance.store.workflow_states import WorkflowStates
@@ -62,7 +63,9 @@ class Ticks:
         due = plan.due(now_us)
         entries = [_missed(due.missed)] if due.missed else []
         for tick in due.starts:
+            failpoint("tick.due")
             entry = await self._begin(plan, tick)
+            failpoint("tick.started")
             await self._advance(plan, tick, [*entries, entry] if entry else entries)
             entries = []
         if due.until > plan.last:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from appliance import clock
 from appliance.errors import Conflict
+from appliance.failpoint import failpoint
 from appliance.operations import emails, keys, tokens, users
 from appliance.operations.actors import SYSTEM
 from appliance.operations.tokens import Token
@@ -35,13 +36,16 @@ async def bootstrap(
     if await settle(db.read(lambda tx: Users(tx).has_admin())):
         return None
     token = tokens.known_key(former) or tokens.new_key()
+    failpoint("bootstrap.begun")
     keep(token.text)
+    failpoint("bootstrap.key_kept")
     try:
         made = await settle(db.write(lambda tx: _make(tx, email, token)))
     except Conflict:
         if not await settle(db.read(lambda tx: Users(tx).has_admin())):
             raise
         made = False
+    failpoint("bootstrap.made")
     return token.text if made else None
 
 

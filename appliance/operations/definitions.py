@@ -15,6 +15,7 @@ import structlog
 
 from appliance import clock
 from appliance.errors import InvalidProject, NotSupported
+from appliance.failpoint import failpoint
 from appliance.language.mentions import Name
 from appliance.language.model import Project
 from appliance.language.sources import Resource
@@ -121,6 +122,7 @@ class Definitions:
                 self._rows = await settle(
                     self._db.write(lambda tx: self._store(tx, actor, changes, note))
                 )
+                failpoint("definition.stored")
                 await self._enforce(project)
             return self.project
 

@@ -13,6 +13,7 @@ import msgspec
 
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, Conflict
+from appliance.failpoint import failpoint
 from appliance.store import faults, queries, sqlite
 from appliance.store.transaction import OpenTransaction
 
@@ -82,7 +83,9 @@ class SqliteSchema:
             step(OpenTransaction(self._connection, queries.load("sqlite"), self._translate))
             if self._connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
                 raise Conflict("Rows refer to others that do not exist.", constraint="foreign_key")
+            failpoint("migration.before_commit")
             self._execute("COMMIT")
+            failpoint("migration.committed")
         finally:
             with suppress(sqlite3.Error):
                 if self._connection.in_transaction:
@@ -92,6 +95,7 @@ class SqliteSchema:
     def execute(self, script: str) -> None:
         """Execute one statement after the other: `executescript` would commit before it begins."""
         for statement in statements(script):
+            failpoint("migration.statement")
             self._execute(statement)
 
     def _execute(self, statement: str) -> None:
@@ -118,9 +122,12 @@ class PostgresSchema:
         """Run *step* in a transaction."""
         with self._connection.transaction():
             step(self._transaction())
+            failpoint("migration.before_commit")
+        failpoint("migration.committed")
 
     def execute(self, script: str) -> None:
         """Execute the statements at one go."""
+        failpoint("migration.statement")
         try:
             self._connection.execute(script.encode(), prepare=False)
         except Exception as error:

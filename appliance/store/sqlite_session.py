@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
-from appliance import clock
 from appliance.config import DatabaseSettings
-from appliance.errors import StorageBroken
+from appliance.failpoint import failpoint
 from appliance.store import faults
+from appliance.store.files import Files
 from appliance.store.transaction import OpenTransaction
 
 MEMORY = ":memory:"
@@ -23,7 +22,6 @@ CHECKPOINT_AFTER_ROWS = 1000
 RESTART_AT_BYTES = 64 << 20
 RESTART_PATIENCE_MS = 50
 IDLE_S = 1.0
-LOOK_EVERY_S = 1.0
 
 Begin = Callable[[sqlite3.Connection], OpenTransaction]
 
@@ -41,7 +39,7 @@ class SqliteSession:
         self._path = path = settings.path
         self._busy_timeout_ms = int(settings.busy_timeout * 1000)
         self._transaction = begin
-        self._files = Files([path, f"{path}-wal"] if path != MEMORY else [])
+        self._files = Files(path) if path != MEMORY else None
         self._dirty = False
         self._rows = 0
 
@@ -92,7 +90,9 @@ class SqliteSession:
             self._connection.close()
 
     def _checkpoint(self) -> None:
+        failpoint("checkpoint.begun")
         _, frames, moved = self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        failpoint("checkpoint.done")
         self._dirty = moved < frames
         if frames * FRAME_BYTES > RESTART_AT_BYTES:
             # readers that follow each other closely never let the WAL begin anew: wait for them
@@ -105,32 +105,3 @@ class SqliteSession:
             return self._connection.execute(statement)
         except sqlite3.Error as error:
             raise faults.of_sqlite(error, self._path) from error
-
-
-class Files:
-    """Files that must stay what they were; a deleted WAL loses writes without any error."""
-
-    def __init__(self, paths: list[str]) -> None:
-        self._known = {path: _inode(path) for path in paths}
-        self._next = 0.0
-
-    def look(self) -> None:
-        """Raise StorageBroken when a file was deleted or replaced, at most `LOOK_EVERY_S` late."""
-        now = clock.monotonic()
-        if now < self._next:
-            return
-        self._next = now + LOOK_EVERY_S
-        for path, inode in self._known.items():
-            if _inode(path) != inode:
-                raise StorageBroken(
-                    f"{path} was deleted or replaced while the database was open;"
-                    " nothing more is written. Restore a backup, or start again with what is there."
-                )
-
-
-def _inode(path: str) -> tuple[int, int] | None:
-    try:
-        found = Path(path).stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino

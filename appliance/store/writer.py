@@ -22,6 +22,7 @@ from appliance.errors import (
     StorageFull,
     Unavailable,
 )
+from appliance.failpoint import failpoint
 from appliance.store.database import T, Work, refused
 from appliance.store.faults import Transient
 from appliance.store.transaction import OpenTransaction
@@ -208,12 +209,14 @@ class Writer:
             try:
                 self._session.begin()
                 outcomes = body(batch)
+                failpoint("writer.before_commit")
                 self._session.commit()
             except BaseException as error:
                 self._session.rollback()
                 if attempt == ATTEMPTS or not isinstance(error, Transient):
                     raise
             else:
+                failpoint("writer.committed")
                 return outcomes
         raise AssertionError
 
