@@ -1,0 +1,110 @@
+"""Peers that are libraries: a program in the environment of the peer uses it, as a user's would.
+
+The harness talks to it in lines of JSON: `["load", "ten", 16, 3.0]` is answered with a `Load`,
+`["begin", 20, "/path/notes"]` with nothing. The first line that it says is how durable it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from abc import abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import benchmarks
+from benchmarks.peers import install, pins
+from benchmarks.peers.load import Load
+from benchmarks.peers.peer import STAY_S, Peer
+
+ROOT = Path(next(iter(benchmarks.__path__))).parent
+
+
+class Library(Peer):
+    """A peer whose module, run as a program with one argument, serves the harness."""
+
+    environment: ClassVar[str]  # the name of its environment and of its module
+    _process: subprocess.Popen[bytes]
+    _durability: str
+
+    def load(self, flow: str, in_flight: int, seconds: float) -> Load:
+        """See `Peer.load`."""
+        return Load(*self._ask("load", flow, in_flight, seconds))
+
+    def begin(self, count: int, notes: Path) -> None:
+        """See `Peer.begin`."""
+        self._ask("begin", count, str(notes))
+
+    def durability(self) -> str:
+        """See `Peer.durability`."""
+        return self._durability
+
+    @abstractmethod
+    def _where(self) -> str:
+        """Return what its program is told of the database."""
+
+    def _install(self) -> str:
+        self._python = install.python(self.scratch, self.environment)
+        return pins.PYTHON[self.environment][0].partition("==")[2]
+
+    def _start(self) -> None:
+        command = [self._python, "-P", "-m", f"benchmarks.peers.{self.environment}", self._where()]
+        self._process = self._run(command, {"PYTHONPATH": str(ROOT)}, talks=True)
+        self._durability = str(self._answer())
+
+    def _ask(self, *message: Any) -> Any:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            said = (self.home / "log").read_text(errors="replace").strip().splitlines()
+            raise ConnectionError(f"its program ended: {said[-1] if said else 'without a word'}")
+        return json.loads(line)
+
+
+def serve(
+    durability: str,
+    load: Callable[[str, int, float], Load],
+    begin: Callable[[int, str], object],
+) -> None:
+    """Do what the harness says until it goes away. Whatever else prints, prints to the log."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    print(json.dumps(durability), file=answers)
+    for line in sys.stdin:
+        verb, *arguments = json.loads(line)
+        print(json.dumps(load(*arguments) if verb == "load" else begin(*arguments)), file=answers)
+    os._exit(0)
+
+
+def step(n: int) -> int:
+    """Return what was given: the step of the flows `one` and `ten`."""
+    return n
+
+
+def stay(n: int, notes: str) -> int:
+    """Note that run *n* has begun and take a while."""
+    note(f"begin {n}", notes)
+    time.sleep(STAY_S)
+    return n
+
+
+def leave(n: int, notes: str) -> int:
+    """Note that run *n* has ended."""
+    note(f"end {n}", notes)
+    return n
+
+
+def note(text: str, notes: str) -> None:
+    """Add one line to *notes*, at once or not at all."""
+    with Path(notes).open("a") as file:
+        file.write(f"{text}\n")
