@@ -24,6 +24,7 @@ from appliance.operations.appliance import Appliance
 from appliance.operations.definitions import Load
 from appliance.server.app import create_app
 from appliance.server.deadlines import DeadlineProtocol
+from appliance.server.guard import guarding
 from appliance.server.limits import Limits
 from appliance.server.notify import Notifier
 from appliance.store.datadir import DataDirectory
@@ -108,7 +109,8 @@ async def serve(
         on_ready(url)
         notifier.send("READY=1")
         watchdog = asyncio.create_task(notifier.keep_alive())
-        with reloading_on_hangup(appliance):
+        guard = guarding(appliance.db, appliance.settings.database)
+        with reloading_on_hangup(appliance), guard:
             exit_code = await stop.requested()
         notifier.send("STOPPING=1")
         watchdog.cancel()

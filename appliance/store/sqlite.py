@@ -22,6 +22,7 @@ from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, InvalidConfiguration, StorageBroken, Unavailable
 from appliance.store import copying, faults
 from appliance.store.database import Observer, T, Work, refused
+from appliance.store.files import refuse_rescued
 from appliance.store.sqlite_session import MEMORY, PAGE_BYTES, Begin, SqliteSession
 from appliance.store.transaction import OpenTransaction
 from appliance.store.writer import Writer
@@ -71,6 +72,7 @@ def _create(path: Path) -> None:
     try:
         if path.is_dir():
             raise InvalidConfiguration(f"{path} is a directory; name a file for the database.")
+        refuse_rescued(path)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # never open a file that is there: closing it would drop the locks SQLite may have on it
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
@@ -195,6 +197,7 @@ class SqliteDatabase:
         return reader.read(work, self._reading)
 
     def _copy(self, path: Path) -> None:
+        self.write(lambda _: None).result()  # looks at the files: another one would be copied
         with closing(
             connect(self._path, busy_timeout_s=self._busy_timeout_s, read_only=True)
         ) as source:

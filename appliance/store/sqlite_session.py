@@ -68,7 +68,7 @@ class SqliteSession:
         """Commit; the WAL is synced when this returns, and it is still the one with a name."""
         self._execute("COMMIT")
         self._dirty = True
-        self._files.look()
+        self._look()
 
     def rollback(self) -> None:
         """Undo everything."""
@@ -89,7 +89,19 @@ class SqliteSession:
         with suppress(sqlite3.Error):
             self._connection.close()
 
+    def _look(self) -> None:
+        if self._files is not None:
+            self._files.look(self._connection)
+
     def _checkpoint(self) -> None:
+        self._look()  # never write into what somebody else has put there
+        try:
+            self._move()
+        finally:
+            if self._files is not None:
+                self._files.written()
+
+    def _move(self) -> None:
         failpoint("checkpoint.begun")
         _, frames, moved = self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         failpoint("checkpoint.done")

@@ -319,14 +319,7 @@ def test_a_disk_that_fails_ends_all_writing(notes: SqliteDatabase, path: Path) -
     assert len(told) == 1
 
 
-@pytest.fixture
-def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at the files with every commit."""
-    monkeypatch.setattr(sqlite_session, "LOOK_EVERY_S", 0.0)
-
-
 def test_a_callback_that_raises_leaves_nobody_waiting(
-    watchful: None,
     notes: SqliteDatabase,
     path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -349,7 +342,7 @@ def test_a_callback_that_raises_leaves_nobody_waiting(
 @pytest.mark.parametrize("victim", ["", "-wal"])
 @pytest.mark.parametrize("how", ["deleted", "replaced"])
 def test_a_file_that_was_taken_away_is_noticed(
-    watchful: None, notes: SqliteDatabase, path: Path, victim: str, how: str
+    notes: SqliteDatabase, path: Path, victim: str, how: str
 ) -> None:
     """SQLite goes on writing into a file without a name: such a write is not acknowledged."""
     notes.write(add(1)).result(WAIT_S)
@@ -364,17 +357,32 @@ def test_a_file_that_was_taken_away_is_noticed(
     assert "deleted or replaced" in error.message
 
 
-def test_a_missing_file_is_noticed_within_a_second(notes: SqliteDatabase, path: Path) -> None:
-    """The look costs system calls, so it is taken once a second and not for each commit."""
+def test_what_was_acknowledged_is_saved_when_the_database_is_deleted(
+    notes: SqliteDatabase, path: Path
+) -> None:
+    """The sentence says where it is; a new start refuses to begin with nothing instead."""
     notes.write(add(1)).result(WAIT_S)
-    wal(path).unlink()
-    begun = time.monotonic()
-    number = 2
-    while notes.write(add(number)).exception(WAIT_S) is None:
-        assert time.monotonic() - begun < 3
-        number += 1
-        time.sleep(0.01)
-    assert time.monotonic() - begun < 2
+    path.unlink()
+    error = notes.write(add(2)).exception(WAIT_S)
+    (saved,) = path.parent.glob(f"{path.name}.rescued-*")
+    assert f"mv {saved} {path}" in str(error)
+    assert 0o600 == saved.stat().st_mode & 0o777
+    notes.close()
+    with pytest.raises(InvalidConfiguration, match=f"mv {saved} {path}"):
+        open_notes(DatabaseSettings(path=str(path)))
+    saved.rename(path)
+    with contextlib.closing(open_notes(DatabaseSettings(path=str(path)))) as again:
+        assert 1 in numbers(again)
+
+
+def test_a_database_that_was_copied_over_is_noticed(notes: SqliteDatabase, path: Path) -> None:
+    """The file is the same and its content is another: nothing is written into it any more."""
+    notes.write(add(1)).result(WAIT_S)
+    eventually(lambda: not notes._writer._session._dirty)
+    path.write_bytes(path.read_bytes())
+    error = notes.write(add(2)).exception(WAIT_S)
+    assert isinstance(error, StorageBroken)
+    assert "written by another program" in error.message
 
 
 def test_a_file_without_the_right_to_write(notes: SqliteDatabase, path: Path) -> None:
