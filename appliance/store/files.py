@@ -6,7 +6,6 @@ again. So somebody has to look, and what was acknowledged has to be saved before
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
@@ -22,7 +21,7 @@ class Files:
     """The database *path* and its log, as they were when they were opened."""
 
     def __init__(self, path: str) -> None:
-        self._database, self._wal = path, f"{path}-wal"
+        self._database, self._wal = Path(path), Path(f"{path}-wal")
         self._inodes = {name: _inode(name) for name in (self._database, self._wal)}
         self.written()
 
@@ -35,7 +34,7 @@ class Files:
         try:
             self._look(connection)
         except OSError as error:
-            raise atomic.fault(error, Path(self._database)) from error
+            raise atomic.fault(error, self._database) from error
 
     def _look(self, connection: sqlite3.Connection) -> None:
         if _inode(self._database) != self._inodes[self._database]:
@@ -56,7 +55,7 @@ class Files:
             with atomic.create(target) as file:
                 copying.copy(connection, Path(file.name), lambda: None)
             if _inode(self._wal) == self._inodes[self._wal]:
-                atomic.remove(Path(self._wal))
+                atomic.remove(self._wal)
         except (ApplianceError, sqlite3.Error) as error:
             return (
                 f"What was acknowledged could not be saved: {error} "
@@ -91,20 +90,20 @@ def refuse_rescued(path: Path) -> None:
         )
 
 
-def _taken(path: str) -> str:
+def _taken(path: Path) -> str:
     return f"{path} was deleted or replaced while the database was open; nothing more is written."
 
 
-def _inode(path: str) -> tuple[int, int] | None:
+def _inode(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
 
 
-def _moment(path: str) -> int | None:
+def _moment(path: Path) -> int | None:
     try:
-        return os.stat(path).st_mtime_ns
+        return path.stat().st_mtime_ns
     except OSError:
         return None
