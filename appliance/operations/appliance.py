@@ -33,6 +33,9 @@ from appliance.tools.pools import ToolPools
 
 PROBE_EVERY = 5.0
 
+BROKEN_GRACE = 0.5
+"""Seconds to tell everybody who waits that storage broke. Their work could not be stored anyway."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -84,6 +87,8 @@ class Appliance:
         self.webhooks = Webhooks(db, self.engine, settings.webhooks)
         self.webhooks.load(project)
         self._probe_again = 0.0
+        self._broken = False
+        db.on_broken.append(self._break)
         self._tools: ToolSources | None = None
         definitions.follower = Follower(self._load_tools, self._follow)
 
@@ -142,12 +147,23 @@ class Appliance:
             appliance._tools = await tool_sources(settings, project)
             await importing
             recovered = await appliance.engine.open(resume=resume)
-            stack.push_async_callback(appliance.engine.close, settings.server.shutdown_timeout)
+            stack.push_async_callback(appliance._close_engine)
             if recovered:
                 log.info("runs.recovered", count=recovered)
             stack.push_async_callback(appliance.scheduler.close)
             await appliance.scheduler.open(resume=resume)
             yield appliance
+
+    @property
+    def grace(self) -> float:
+        """Seconds that what is under way may take when the server stops."""
+        return BROKEN_GRACE if self._broken else self.settings.server.shutdown_timeout
+
+    def _break(self, _: ApplianceError) -> None:
+        self._broken = True
+
+    async def _close_engine(self) -> None:
+        await self.engine.close(0 if self._broken else self.grace)
 
     async def reload(self) -> list[str]:
         """Read the project again; return what is different now, in sentences.

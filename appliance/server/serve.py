@@ -102,7 +102,7 @@ async def serve(
     appliance.db.on_broken.append(stop.broken)
     app = create_app(appliance)
     limits = Limits(server=appliance.settings.server, on_refusal=app.state.metrics.refused)
-    async with listening(app, listener, limits):
+    async with listening(app, listener, limits, lambda: appliance.grace):
         url = url_of(listener)
         appliance.lock.announce(url)
         log.info("server.started", url=url, driver=appliance.db.driver)
@@ -187,8 +187,13 @@ async def _reload(appliance: Appliance) -> None:
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, listener: socket.socket, limits: Limits) -> AsyncIterator[None]:
-    """Answer what comes in on *listener* with *app*; at the end let requests under way finish."""
+async def listening(
+    app: ASGIApp, listener: socket.socket, limits: Limits, grace: Callable[[], float] | None = None
+) -> AsyncIterator[None]:
+    """Answer what comes in on *listener* with *app*; at the end let requests under way finish.
+
+    *grace* is asked then how many seconds they have; otherwise it is `shutdown_timeout`.
+    """
     server = limits.server
     state = ServerState()
     config = _uvicorn(app, server.idle_timeout)
@@ -201,7 +206,7 @@ async def listening(app: ASGIApp, listener: socket.socket, limits: Limits) -> As
         yield
     finally:
         accepting.close()
-        await _drain(state, server.shutdown_timeout)
+        await _drain(state, grace() if grace else server.shutdown_timeout)
 
 
 async def _drain(state: ServerState, grace_s: float) -> None:
