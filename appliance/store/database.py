@@ -10,8 +10,6 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-import msgspec
-
 from appliance.errors import ApplianceError
 
 T = TypeVar("T")
@@ -50,7 +48,7 @@ class Transaction(Protocol):
         ...
 
     def many(self, query: str, rows: Iterable[Mapping[str, Param]], /) -> int:
-        """Execute a query once for each row and return the number of rows changed in all."""
+        """Execute a query for every row and return the number of rows changed in all."""
         ...
 
     def one(self, query: str, /, **params: Param) -> Row | None:
@@ -172,11 +170,3 @@ async def settle(future: Future[T]) -> T:
         future.add_done_callback(lambda _: bell.ring(waiter))
         await waiter
     return future.result()
-
-
-def as_json(rows: Iterable[Mapping[str, Param]]) -> str:
-    """Return *rows* as the text of a JSON object of objects, for queries that take many at once.
-
-    An object and not an array, because `json_each` goes over objects in both databases.
-    """
-    return msgspec.json.encode(dict(enumerate(rows))).decode()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from appliance.store.database import Param, Row, Transaction, as_json
+from appliance.store.bulk import as_json
+from appliance.store.database import Param, Row, Transaction
 
 
 class MemoryKeys:

@@ -22,6 +22,7 @@ from appliance.errors import (
     Unavailable,
 )
 from appliance.store import faults
+from appliance.store.bulk import as_rows
 from appliance.store.database import Observer, T, Work, refused
 from appliance.store.transaction import OpenTransaction
 from appliance.store.writer import Writer
@@ -136,7 +137,11 @@ class PostgresDatabase:
         """Return the transaction of *connection* for one piece of work."""
         translate = faults.of_postgres_reader if reads else faults.of_postgres
         return OpenTransaction(
-            connection, self._texts, lambda error: translate(error, self.columns), self.observe
+            connection,
+            self._texts,
+            lambda error: translate(error, self.columns),
+            self.observe,
+            as_rows,
         )
 
     def columns(self, index: str) -> str:

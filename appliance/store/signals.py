@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from appliance.store.database import Param, Row, Transaction, as_json
+from appliance.store.bulk import as_json
+from appliance.store.database import Param, Row, Transaction
 
 
 class Signals:

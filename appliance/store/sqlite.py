@@ -21,6 +21,7 @@ from appliance import atomic
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, InvalidConfiguration, StorageBroken, Unavailable
 from appliance.store import copying, faults
+from appliance.store.bulk import as_values
 from appliance.store.database import Observer, T, Work, refused
 from appliance.store.files import refuse_rescued
 from appliance.store.sqlite_session import MEMORY, PAGE_BYTES, Begin, SqliteSession
@@ -221,7 +222,9 @@ class SqliteDatabase:
         return OpenTransaction(connection, self._statements, self._read_fault, self.observe)
 
     def _writing(self, connection: sqlite3.Connection) -> OpenTransaction:
-        return OpenTransaction(connection, self._statements, self._write_fault, self.observe)
+        return OpenTransaction(
+            connection, self._statements, self._write_fault, self.observe, as_values
+        )
 
     def _break(self, error: ApplianceError) -> None:
         for callback in self.on_broken:

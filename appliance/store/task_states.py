@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from appliance.errors import VersionConflict
-from appliance.store.database import Param, Row, Transaction, as_json
+from appliance.store.database import Param, Row, Transaction
 
 
 class TaskStates:
@@ -16,11 +16,11 @@ class TaskStates:
 
     def insert(self, rows: Sequence[Mapping[str, Param]]) -> None:
         """Begin tasks. Raises Conflict when a number is taken or the run is unknown."""
-        self._tx.run("insert_task_states", rows=as_json(rows))
+        self._tx.many("insert_task_states", rows)
 
     def update(self, rows: Sequence[Mapping[str, Param]]) -> None:
         """Move tasks on. Raises VersionConflict when one of them changed since it was read."""
-        if self._tx.run("update_task_states", rows=as_json(rows)) != len(rows):
+        if self._tx.many("update_task_states", rows) != len(rows):
             raise VersionConflict
 
     def of_run(self, exec_id: str) -> list[Row]:

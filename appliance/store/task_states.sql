@@ -1,5 +1,16 @@
--- name: insert_task_states
--- Begins tasks. One statement takes all rows: the writer asks for the interpreter once.
+-- name: insert_task_states (sqlite)
+-- Begins tasks. The row of values is there once for each.
+INSERT INTO task_states (
+    workflow_exec_id, seq, task_id, execution_type, status, parent_seq, position, attempt,
+    retries, wake_at, input, output, error, history, created_at, updated_at, version
+)
+VALUES (
+    :workflow_exec_id, :seq, :task_id, :execution_type, :status, :parent_seq, :position, :attempt,
+    :retries, :wake_at, :input, :output, :error, :history, :created_at, :updated_at, 1
+);
+
+-- name: insert_task_states (postgres)
+-- Begins tasks.
 INSERT INTO task_states (
     workflow_exec_id, seq, task_id, execution_type, status, parent_seq, position, attempt,
     retries, wake_at, input, output, error, history, created_at, updated_at, version
@@ -24,7 +35,36 @@ SELECT
     1
 FROM json_each(:rows) AS fresh;
 
--- name: update_task_states
+-- name: update_task_states (sqlite)
+-- Moves tasks on, but for those that somebody else moved since they were read.
+UPDATE task_states
+SET status = fresh.status,
+    attempt = fresh.attempt,
+    retries = fresh.retries,
+    wake_at = fresh.wake_at,
+    input = fresh.input,
+    output = fresh.output,
+    error = fresh.error,
+    history = fresh.history,
+    updated_at = fresh.updated_at,
+    version = task_states.version + 1
+FROM (
+    WITH fresh (
+        workflow_exec_id, seq, version, status, attempt, retries, wake_at, input, output, error,
+        history, updated_at
+    ) AS (
+        VALUES (
+            :workflow_exec_id, :seq, :version, :status, :attempt, :retries, :wake_at, :input, :output,
+            :error, :history, :updated_at
+        )
+    )
+    SELECT * FROM fresh
+) AS fresh
+WHERE task_states.workflow_exec_id = fresh.workflow_exec_id
+    AND task_states.seq = fresh.seq
+    AND task_states.version = fresh.version;
+
+-- name: update_task_states (postgres)
 -- Moves tasks on, but for those that somebody else moved since they were read.
 UPDATE task_states
 SET status = fresh.value ->> 'status',

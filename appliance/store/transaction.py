@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from operator import attrgetter, methodcaller
 from typing import Any
 
 from appliance import clock
 from appliance.errors import ApplianceError
 from appliance.store import faults
+from appliance.store.bulk import Bulk, one_by_one
 from appliance.store.database import Observer, Param, Row, T, Work
 
 Translate = Callable[[Exception], ApplianceError]
@@ -21,7 +23,7 @@ _every = methodcaller("fetchall")
 class OpenTransaction:
     """One piece of work at the database. Implements `Transaction` for both drivers."""
 
-    __slots__ = ("_connection", "_failure", "_observe", "_statements", "_translate")
+    __slots__ = ("_bulk", "_connection", "_failure", "_observe", "_statements", "_translate")
 
     def __init__(
         self,
@@ -29,8 +31,10 @@ class OpenTransaction:
         statements: Mapping[str, Any],
         translate: Translate,
         observe: Observer | None = None,
+        bulk: Bulk = one_by_one,
     ) -> None:
         self._connection = connection
+        self._bulk = bulk
         self._statements = statements
         self._translate = translate
         self._observe = observe
@@ -42,12 +46,12 @@ class OpenTransaction:
         return changed
 
     def many(self, query: str, rows: Iterable[Mapping[str, Param]], /) -> int:
-        """Execute a query once for each row and return the number of rows changed in all."""
+        """Execute a query for every row and return the number of rows changed in all."""
         checked = list(map(faults.check, rows))
         if not checked:
             return 0
-        cursor = self._connection.cursor()
-        changed: int = self._attempt(query, cursor.executemany, checked, lambda _: cursor.rowcount)
+        execute = partial(self._bulk, self._connection.cursor())
+        changed: int = self._attempt(query, execute, checked, lambda changed: changed)
         return changed
 
     def one(self, query: str, /, **params: Param) -> Row | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from appliance.errors import VersionConflict
-from appliance.store.database import Param, Row, Transaction, as_json
+from appliance.store.database import Param, Row, Transaction
 
 LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 """Not less than any id, whatever the collation: where a listing from the newest on begins."""
@@ -19,11 +19,11 @@ class WorkflowStates:
 
     def insert(self, rows: Sequence[Mapping[str, Param]]) -> None:
         """Begin runs. Raises Conflict when an id or an idempotency key is taken."""
-        self._tx.run("insert_workflow_states", rows=as_json(rows))
+        self._tx.many("insert_workflow_states", rows)
 
     def update(self, rows: Sequence[Mapping[str, Param]]) -> None:
         """Move runs on. Raises VersionConflict when one of them changed since it was read."""
-        if self._tx.run("update_workflow_states", rows=as_json(rows)) != len(rows):
+        if self._tx.many("update_workflow_states", rows) != len(rows):
             raise VersionConflict
 
     def get(self, exec_id: str) -> Row | None:

@@ -8,7 +8,18 @@ ON CONFLICT (hash) DO NOTHING;
 -- The text of a definition that a run is pinned to.
 SELECT source FROM definitions WHERE hash = :hash;
 
--- name: insert_workflow_states
+-- name: insert_workflow_states (sqlite)
+-- Begins runs. The row of values is there once for each.
+INSERT INTO workflow_states (
+    workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
+    idempotency_key, origin, history, recoveries, created_at, updated_at, version
+)
+VALUES (
+    :workflow_exec_id, :workflow_id, :definition_hash, :status, :input, :output, :error,
+    :started_by, :idempotency_key, :origin, :history, :recoveries, :created_at, :updated_at, 1
+);
+
+-- name: insert_workflow_states (postgres)
 -- Begins runs.
 INSERT INTO workflow_states (
     workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
@@ -32,7 +43,30 @@ SELECT
     1
 FROM json_each(:rows) AS fresh;
 
--- name: update_workflow_states
+-- name: update_workflow_states (sqlite)
+-- Moves runs on, but for those that somebody else moved since they were read.
+UPDATE workflow_states
+SET status = fresh.status,
+    output = fresh.output,
+    error = fresh.error,
+    history = fresh.history,
+    recoveries = fresh.recoveries,
+    updated_at = fresh.updated_at,
+    version = workflow_states.version + 1
+FROM (
+    WITH fresh (
+        workflow_exec_id, version, status, output, error, history, recoveries, updated_at
+    ) AS (
+        VALUES (
+            :workflow_exec_id, :version, :status, :output, :error, :history, :recoveries, :updated_at
+        )
+    )
+    SELECT * FROM fresh
+) AS fresh
+WHERE workflow_states.workflow_exec_id = fresh.workflow_exec_id
+    AND workflow_states.version = fresh.version;
+
+-- name: update_workflow_states (postgres)
 -- Moves runs on, but for those that somebody else moved since they were read.
 UPDATE workflow_states
 SET status = fresh.value ->> 'status',

@@ -1,4 +1,5 @@
 -- up
+-- The checks say OR, for SQLite would make a table of what stands in `IN (...)` for each row.
 CREATE TABLE definitions (
     hash TEXT NOT NULL PRIMARY KEY,
     workflow_id TEXT NOT NULL,
@@ -11,7 +12,9 @@ CREATE TABLE workflow_states (
     workflow_id TEXT NOT NULL,
     definition_hash TEXT NOT NULL REFERENCES definitions (hash),
     status TEXT NOT NULL CHECK (
-        status IN ('PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'TIMED_OUT', 'CANCELED', 'WAITING', 'PAUSED')
+        status = 'PENDING' OR status = 'RUNNING' OR status = 'SUCCESS' OR status = 'FAILED'
+        OR status = 'TIMED_OUT' OR status = 'CANCELED' OR status = 'WAITING'
+        OR status = 'PAUSED'
     ),
     input TEXT NOT NULL,
     output TEXT,
@@ -37,13 +40,15 @@ CREATE TABLE task_states (
     seq BIGINT NOT NULL,
     task_id TEXT NOT NULL,
     execution_type TEXT NOT NULL CHECK (
-        execution_type IN (
-            'basic', 'router', 'parallel', 'collection', 'composite',
-            'wait', 'signal', 'aggregate', 'memory'
-        )
+        execution_type = 'basic' OR execution_type = 'router' OR execution_type = 'parallel'
+        OR execution_type = 'collection' OR execution_type = 'composite'
+        OR execution_type = 'wait' OR execution_type = 'signal' OR execution_type = 'aggregate'
+        OR execution_type = 'memory'
     ),
     status TEXT NOT NULL CHECK (
-        status IN ('PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'TIMED_OUT', 'CANCELED', 'WAITING', 'PAUSED')
+        status = 'PENDING' OR status = 'RUNNING' OR status = 'SUCCESS' OR status = 'FAILED'
+        OR status = 'TIMED_OUT' OR status = 'CANCELED' OR status = 'WAITING'
+        OR status = 'PAUSED'
     ),
     parent_seq BIGINT,
     position BIGINT NOT NULL,

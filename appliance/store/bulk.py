@@ -1,0 +1,95 @@
+"""One query for many rows, in few calls of a driver.
+
+After each call the writer has to wait for the interpreter, so a call for each row would make it the
+slower, the busier the event loop is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from appliance.store.database import Param
+
+Rows = Sequence[Mapping[str, Param]]
+
+Bulk = Callable[[Any, Any, Rows], int]
+"""Executes a text for all rows with a cursor; returns the number of rows that were changed."""
+
+SIZES = (64, 32, *range(16, 0, -1))
+"""Rows of one statement. Each size is a statement of its own, which is kept prepared."""
+
+_VALUES = re.compile(r"\bVALUES\s*(\((?:[^()]|\([^()]*\))*\))")
+_PARAMETER = re.compile(r":([a-z_]\w*)")
+
+
+class Repeated(NamedTuple):
+    """A text with one row of values, which can be there many times; `names` are those of a row."""
+
+    before: str
+    row: str
+    names: tuple[str, ...]
+    after: str
+
+
+def one_by_one(cursor: Any, text: Any, rows: Rows) -> int:
+    """Execute the text once for each row."""
+    cursor.executemany(text, rows)
+    changed: int = cursor.rowcount
+    return changed
+
+
+def as_values(cursor: Any, text: str, rows: Rows) -> int:
+    """Execute a text of SQLite with a row of values for each row, or one by one if it has none."""
+    repeated = _repeated(text)
+    if repeated is None:
+        return one_by_one(cursor, text, rows)
+    changed = 0
+    for some in _parts(rows):
+        values = [row[name] for row in some for name in repeated.names]
+        changed += cursor.execute(_text(repeated, len(some)), values).rowcount
+    return changed
+
+
+def as_rows(cursor: Any, text: bytes, rows: Rows) -> int:
+    """Execute a text of PostgreSQL with the parameter `rows`, or one by one if it has none."""
+    if b"%(rows)s" not in text:
+        return one_by_one(cursor, text, rows)
+    changed: int = cursor.execute(text, {"rows": as_json(rows)}).rowcount
+    return changed
+
+
+def as_json(rows: Iterable[Mapping[str, Param]]) -> str:
+    """Return *rows* as the text of a JSON object of objects.
+
+    An object and not an array, because `json_each` goes over objects in both databases.
+    """
+    return msgspec.json.encode(dict(enumerate(rows))).decode()
+
+
+def _parts(rows: Rows) -> Iterator[Rows]:
+    begin = 0
+    while left := len(rows) - begin:
+        size = next(size for size in SIZES if size <= left)
+        yield rows[begin : begin + size]
+        begin += size
+
+
+@cache
+def _repeated(text: str) -> Repeated | None:
+    found = _VALUES.search(text)
+    if found is None:
+        return None
+    before, row, after = text[: found.start(1)], found[1], text[found.end(1) :]
+    if _PARAMETER.search(before + after):
+        return None
+    return Repeated(before, _PARAMETER.sub("?", row), tuple(_PARAMETER.findall(row)), after)
+
+
+@cache
+def _text(repeated: Repeated, times: int) -> str:
+    return repeated.before + ", ".join([repeated.row] * times) + repeated.after
