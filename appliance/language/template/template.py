@@ -11,7 +11,7 @@ from appliance.language.template.compiler import Program, compile_program
 from appliance.language.template.errors import Fault, TemplateError
 from appliance.language.template.limits import SOURCE, Environment, Run
 from appliance.language.template.parser import parse
-from appliance.language.template.values import plain
+from appliance.language.template.values import plain, without_halves
 
 _DATA = (str, dict, list)
 """Types of data as they are stored, which nobody changes; a view of a run is none of them."""
@@ -89,7 +89,7 @@ def _structured(text: str) -> Json:
     if text.lstrip()[:1] not in ("{", "["):
         return text
     try:
-        return _DECODER.decode(text.strip())
+        return _DECODER.decode(without_halves(text.strip()))
     except (ValueError, RecursionError):
         return text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,8 +14,17 @@ from appliance.language.template.limits import ITEM, VALUE, Run
 
 NO_VALUE = "<no value>"
 _KINDS = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "text"}
+_HALVES = re.compile(
+    r"(\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|\\[^u])|\\u[dD][89a-fA-F]\w\w", re.DOTALL
+)
+"""Escapes of JSON: pairs and what stands for itself, to be kept, or halves of a character."""
 _SCALARS = {type(None), bool, int, float}
 _GO_TYPES = {type(None): "<nil>", bool: "bool", int: "int", float: "float64", str: "string"}
+
+
+def without_halves(source: str) -> str:
+    """Put U+FFFD in the place of halves of characters in JSON, as Go does: nothing can store them."""
+    return _HALVES.sub(lambda found: found[1] or r"\ufffd", source) if "\\u" in source else source
 
 
 def is_map(value: Any) -> bool:

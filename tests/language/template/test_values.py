@@ -145,3 +145,18 @@ def test_a_template_can_be_rendered_by_many_at_once(env: Environment) -> None:
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda n: template.text({"l": [n] * 50}, env), range(100)))
     assert [",".join(str(n + i) for i in range(50)) + "," for n in range(100)] == results
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (r'"\ud800"', "\ufffd"),
+        (r'"\udc00\ud800x"', "\ufffd\ufffdx"),
+        (r'{"\uDFFF": ["\ud83d\ude00", "\\ud800"]}', {"\ufffd": ["\U0001f600", r"\ud800"]}),
+        (r'["\ud800\ud83d\ude00\u0041"]', ["\ufffd\U0001f600A"]),
+    ],
+)
+def test_half_of_a_character_is_none(value: Callable[..., Any], source: str, expected: Any) -> None:
+    """JSON inside of a text may spell what cannot be stored: U+FFFD takes its place, as in Go."""
+    assert expected == value("{{ fromJson .v }}", v=source)
+    assert [expected] == value("[{{ .v }}]", v=source)

@@ -27,7 +27,7 @@ from appliance.language.template.functions.signature import (
 )
 from appliance.language.template.limits import Run
 from appliance.language.template.printing import sprint
-from appliance.language.template.values import plain, show
+from appliance.language.template.values import plain, show, without_halves
 
 _UNSAFE_IN_HTML = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 _UNSAFE_IN_SCRIPT = re.compile(r"[\\'\"<>&=]|[^\x20-\x7e]")
@@ -76,7 +76,7 @@ def _json_text(run: Run, value: Any) -> str:
 
 def _decode(source: str) -> Any:
     try:
-        return _decoder.decode(source)
+        return _decoder.decode(without_halves(source))
     except (ValueError, RecursionError):
         raise Fault("the text is not JSON") from None
 
