@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 SABOTAGES: dict[str, Callable[[], None]] = {}
 
@@ -35,6 +36,49 @@ def acknowledge_before_commit() -> None:
         honest(writer, batch)
 
     Writer._commit = too_early  # type: ignore[method-assign, assignment]
+
+
+@sabotage
+def read_json_as_python_does() -> None:
+    """Take NaN, lone surrogates, U+0000 and integers of any size from outside."""
+    import json
+
+    from appliance.server import payload
+
+    payload.parse = json.loads
+
+
+@sabotage
+def believe_lost_commits() -> None:
+    """Take a COMMIT whose answer was lost for one that succeeded."""
+    from appliance.errors import OutcomeUnknown
+    from appliance.store.postgres import PostgresSession
+
+    honest = PostgresSession.commit
+
+    def hopeful(session: PostgresSession) -> None:
+        with suppress(OutcomeUnknown):
+            honest(session)
+
+    PostgresSession.commit = hopeful  # type: ignore[method-assign]
+
+
+@sabotage
+def repeat_lost_commits() -> None:
+    """Do work over whose COMMIT was not answered, as if nothing could have come of it."""
+    from appliance.errors import OutcomeUnknown
+    from appliance.store.faults import Transient
+    from appliance.store.postgres import PostgresSession
+
+    honest = PostgresSession.commit
+
+    def stubborn(session: PostgresSession) -> None:
+        try:
+            honest(session)
+        except OutcomeUnknown as error:
+            raise Transient from error
+
+    PostgresSession.commit = stubborn  # type: ignore[method-assign]
 
 
 def main() -> None:
