@@ -5,6 +5,7 @@ python -m tests.reliability.sabotage NAME start PROJECT
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -79,6 +80,28 @@ def repeat_lost_commits() -> None:
             raise Transient from error
 
     PostgresSession.commit = stubborn  # type: ignore[method-assign]
+
+
+@sabotage
+def synchronous_normal() -> None:
+    """Do not wait for the disk when a transaction is committed, as many programs do."""
+    from appliance.store import sqlite
+
+    honest = sqlite._configure
+
+    def faster(connection: sqlite3.Connection, path: str, *, read_only: bool) -> None:
+        honest(connection, path, read_only=read_only)
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    sqlite._configure = faster
+
+
+@sabotage
+def forget_to_sync_files() -> None:
+    """Give a new file its name before what is in it is on disk."""
+    import os
+
+    os.fsync = lambda fd: None
 
 
 def main() -> None:
