@@ -37,10 +37,17 @@ class Authenticator:
         self._uses = _Uses(db)
 
     async def authenticate(self, token: str) -> Actor:
-        """Return the actor behind a key or session token.
+        """Return the actor behind a key or session token, and note that it was used.
 
         Raises Unauthorized when it is mistyped, unknown, revoked or expired.
         """
+        actor = await self.recognise(token)
+        if actor.key_id is not None:
+            self._uses.note(actor.key_id, self._now_us())
+        return actor
+
+    async def recognise(self, token: str) -> Actor:
+        """Return the actor behind a token that nobody uses just now. Raises as `authenticate`."""
         digest = tokens.digest(token)
         now = self._now_us()
         known = self._known.get(digest)
@@ -74,8 +81,6 @@ class Authenticator:
             raise Unauthorized("The API key or session has expired; create a new one.")
         actor = _actor(holder)
         _remember(known, digest, _Known(actor, now, until))
-        if actor.key_id is not None:
-            self._uses.note(actor.key_id, now)
         return actor
 
 

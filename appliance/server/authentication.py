@@ -40,6 +40,16 @@ def authentication(app: ASGIApp) -> ASGIApp:
     return authenticated
 
 
+async def require_still(scope: Scope) -> None:
+    """Make sure that whoever began a long answer may still ask. Raises Unauthorized.
+
+    Cheap: what is known about a key is remembered until somebody changes it, at most a second.
+    """
+    state = scope["litestar_app"].state
+    if state.appliance.settings.server.auth_enabled:
+        await state.appliance.identity.authenticator.recognise(bearer(scope))
+
+
 def access_of(opt: dict[str, Any]) -> str:
     """Return who may use a route: `public`, `local`, `user` or `admin`."""
     return str(opt.get("access", "user"))

@@ -1,15 +1,17 @@
 """Streams of events to clients (server-sent events), for as long as both sides want.
 
-A stream has no deadline. A comment now and then shows that the server is there, and lets it notice
-a client that is not. When the server stops, streams end with the wish to come back soon.
+A stream has no deadline, but tells nothing more once the key or session that it began with has ended.
+A comment now and then shows that the server is there, and lets it notice a client that is not.
+When the server stops, streams end with the wish to come back soon.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +22,7 @@ from appliance.errors import ApplianceError, TooManyRequests
 from appliance.language.model import Json
 from appliance.operations.actors import Actor
 from appliance.operations.watching import Ring
+from appliance.server.authentication import require_still
 from appliance.server.edge import extend
 
 MEDIA_TYPE = "text/event-stream"
@@ -51,6 +54,7 @@ class Message(NamedTuple):
 
 
 Messages = AsyncGenerator[Message, None]
+Check = Callable[[], Awaitable[None]]
 
 
 class Streams:
@@ -116,9 +120,9 @@ class Streams:
                     if message is None:
                         return
                     coming = asyncio.ensure_future(anext(messages, None))
-                    await line.send(message.encode())
+                    await line.tell(message.encode())
                 elif not done:
-                    await line.send(_HEARTBEAT)
+                    await line.tell(_HEARTBEAT)
             await line.send(_HELLO)
         finally:
             gone.cancel()
@@ -137,15 +141,21 @@ async def _first(*futures: asyncio.Future[Any], timeout_s: float) -> set[asyncio
 
 
 class Line:
-    """The connection to one client."""
+    """The connection to one client. *check* raises when the client may hear no more."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, check: Check) -> None:
         self._receive = receive
+        self._check = check
         self._send = send
 
     async def begin(self) -> None:
         """Send the head of the answer."""
         await self._send({"type": "http.response.start", "status": 200, "headers": _HEAD})
+
+    async def tell(self, body: bytes) -> None:
+        """Send a piece to a client that may still hear it. Raises what *check* raises."""
+        await self._check()
+        await self.send(body)
 
     async def send(self, body: bytes) -> None:
         """Send a piece; wait while the client does not read."""
@@ -172,7 +182,7 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream, to HEAD the head of it."""
         extend(scope, None)
-        line = Line(receive, send)
+        line = Line(receive, send, partial(require_still, scope))
         await line.begin()
         if not scope["state"].get("head"):
             await self._streams.send(self._name, self._messages, line)

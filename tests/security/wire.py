@@ -66,7 +66,7 @@ class Line:
 
     def answer(self, *, bodiless: bool = False) -> Answer | None:
         """Return the next answer, None when the server has closed. Raises OSError."""
-        head = self._until(b"\r\n\r\n")
+        head = self.until(b"\r\n\r\n")
         if head is None:
             return None
         status = int(head.split(b" ", 2)[1])
@@ -101,7 +101,8 @@ class Line:
         self._buffer += data
         return bool(data)
 
-    def _until(self, mark: bytes) -> bytes | None:
+    def until(self, mark: bytes) -> bytes | None:
+        """Return what comes before *mark* and pass it by, None when the server closes before."""
         while mark not in self._buffer:
             if not self._more():
                 return None
@@ -116,7 +117,7 @@ class Line:
 
     def _chunks(self) -> bytes:
         found = b""
-        while size := int(self._until(b"\r\n") or b"0", 16):
+        while size := int(self.until(b"\r\n") or b"0", 16):
             found += self._exactly(size)
             self._exactly(2)
         self._exactly(2)
