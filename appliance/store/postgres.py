@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8Dumper
 
+from appliance import clock
 from appliance.config import DatabaseSettings
 from appliance.errors import (
     ApplianceError,
@@ -31,6 +32,9 @@ Connection = psycopg.Connection[dict[str, Any]]
 Statements = Mapping[str, str]
 
 READ_ATTEMPTS = 2
+
+CONNECT_EVERY_S = 0.25
+"""So often a server that cannot be reached is asked again, however many threads want it."""
 
 SERVER_KEY = 0x636F6D70 << 32 | 1
 """The advisory lock of the one server that works on a database."""
@@ -84,6 +88,29 @@ def _configure(connection: Connection, settings: DatabaseSettings, statements: S
     connection.autocommit = False
 
 
+class Connector:
+    """Makes the connections of a database, one after the other. Any thread may ask."""
+
+    def __init__(self, settings: DatabaseSettings, statements: Statements) -> None:
+        self._settings = settings
+        self._statements = statements
+        self._lock = threading.Lock()
+        self._refusal = ""
+        self._next = 0.0
+
+    def connect(self) -> Connection:
+        """Return a new connection. Raises: InvalidConfiguration, Unavailable."""
+        with self._lock:
+            if clock.monotonic() < self._next:
+                raise Unavailable(self._refusal)
+            try:
+                return connect(self._settings, self._statements)
+            except Unavailable as error:
+                self._refusal = error.message
+                self._next = clock.monotonic() + CONNECT_EVERY_S
+                raise
+
+
 class PostgresDatabase:
     """A PostgreSQL database. See `Database`."""
 
@@ -93,7 +120,8 @@ class PostgresDatabase:
         self.on_broken: list[Callable[[ApplianceError], None]] = []
         self.observe: Observer | None = None
         self._settings = settings
-        self._statements = statements
+        self.connect = Connector(settings, statements).connect
+        """Returns a new connection. Raises: InvalidConfiguration, Unavailable."""
         self._texts = {name: text.encode() for name, text in statements.items()}
         self._columns: dict[str, str] = {}
         self.claimed = False
@@ -128,10 +156,6 @@ class PostgresDatabase:
         """Finish what was accepted, then close all connections. See `Database`."""
         self._readers.close()
         self._writer.close()
-
-    def connect(self) -> Connection:
-        """Return a new connection. Raises: InvalidConfiguration, Unavailable."""
-        return connect(self._settings, self._statements)
 
     def transaction(self, connection: Connection, *, reads: bool) -> OpenTransaction:
         """Return the transaction of *connection* for one piece of work."""

@@ -1,8 +1,12 @@
 -- name: prepare_connection (postgres only)
 -- Waits for locks only so long, and never lets a commit be acknowledged before it is durable.
+-- A client that is silently gone must not keep its claim on the database for the usual two hours.
 -- Joins here go by key; without statistics of a young table the planner would read all of it instead.
 SELECT
     set_config('lock_timeout', :lock_timeout, false),
+    set_config('tcp_keepalives_idle', '10', false),
+    set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false),
     set_config('enable_hashjoin', 'off', false),
     set_config('enable_mergejoin', 'off', false),
     set_config(
