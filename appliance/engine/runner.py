@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from appliance import clock, ids
 from appliance.config.settings import NativeToolSettings
@@ -48,6 +48,14 @@ T = TypeVar("T")
 _NATIVE = NativeToolSettings()
 
 
+class Compiled(NamedTuple):
+    """A project with the programs of its workflows, and of the tasks that it offers by themselves."""
+
+    project: Project
+    workflows: dict[str, Program]
+    tasks: dict[str, Program]
+
+
 class Engine:
     """Runs the workflows of a project. Methods are for the event loop that opened it.
 
@@ -72,14 +80,12 @@ class Engine:
         self._driver = Driver(self._admission, executors, self.read)
         self._driver.timeouts = {tool: limits_of(native, tool).timeout for tool in IN_SERVER}
         self._closing = False
-        self._use(project, _compiled(project.workflows), _compiled(project.tasks))
+        self._use(_compiled(project))
 
-    def _use(
-        self, project: Project, programs: dict[str, Program], task_programs: dict[str, Program]
-    ) -> None:
+    def _use(self, compiled: Compiled) -> None:
+        project, self.programs, self.task_programs = compiled
         self._driver.default_timeout = project.runtime.timeout
         self._around = Surroundings(project.name, project.env)
-        self.programs, self.task_programs = programs, task_programs
 
     def _limit_of(self, workflow_id: str) -> int:
         program = self.programs.get(workflow_id)
@@ -104,12 +110,18 @@ class Engine:
         driver.admit()
         return recovered
 
-    async def reload(self, project: Project) -> None:
-        """Use *project* for the runs to come; those that have begun keep their definitions."""
-        programs, task_programs = _compiled(project.workflows), _compiled(project.tasks)
-        # First, for a run that begins as soon as they are in use refers to them.
-        await self._keep(programs, task_programs)
-        self._use(project, programs, task_programs)
+    async def prepare(self, project: Project) -> Compiled:
+        """Compile *project* for `follow`, and store what runs of it will refer to.
+
+        Raises: the errors of `Database.write`.
+        """
+        compiled = _compiled(project)
+        await self._keep(compiled.workflows, compiled.tasks)
+        return compiled
+
+    def follow(self, prepared: Compiled) -> None:
+        """Use another project for the runs to come; those that have begun keep their definitions."""
+        self._use(prepared)
         self._driver.admit()
 
     async def _keep(self, *found: Mapping[str, Program]) -> None:
@@ -335,7 +347,11 @@ class Engine:
         return None if row is None else str(row["workflow_exec_id"])
 
 
-def _compiled(workflows: Mapping[str, Workflow]) -> dict[str, Program]:
+def _compiled(project: Project) -> Compiled:
+    return Compiled(project, _programs(project.workflows), _programs(project.tasks))
+
+
+def _programs(workflows: Mapping[str, Workflow]) -> dict[str, Program]:
     return {name: compile_program(source_of(workflow)) for name, workflow in workflows.items()}
 
 

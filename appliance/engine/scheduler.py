@@ -128,6 +128,15 @@ class Scheduler:
             self._put_in_force(plans, only)
         self._changed.set()
 
+    async def follow(self, only: str | None = None) -> None:
+        """Do what `reload` does; where the database cannot answer now, as soon as it can."""
+        try:
+            await self.reload(only)
+        except ELSEWHERE as error:
+            log.warning("schedules.delayed", error=error.message)
+            self._believed = False
+            self._changed.set()
+
     async def _take_up_all(self, known: _Known, only: str | None, now_us: int) -> dict[str, Plan]:
         plans = {}
         for done, program in enumerate(list(self._engine.programs.values())):
@@ -196,6 +205,7 @@ class Scheduler:
             except ApplianceError as error:
                 log.warning("schedules.delayed", error=error.message)
                 await asyncio.sleep(RETRY_AFTER)
+                self._changed.set()
 
     async def _sleep(self) -> None:
         """Sleep until the next tick or a change; where there is nothing to wait for, for ever."""

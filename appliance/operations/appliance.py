@@ -90,7 +90,7 @@ class Appliance:
         self._broken = False
         db.on_broken.append(self._break)
         self._tools: ToolSources | None = None
-        definitions.follower = Follower(self._load_tools, self._follow)
+        definitions.follower = Follower(self._prepare, self._follow)
 
     @property
     def project(self) -> Project:
@@ -173,6 +173,11 @@ class Appliance:
         """
         return await self.definitions.reload()
 
+    async def _prepare(self, project: Project) -> list[str]:
+        """Do all that may be refused. Raises InvalidInput, and the errors of `Database.write`."""
+        self._prepared = await self.engine.prepare(project)
+        return await self._load_tools(project)
+
     async def _load_tools(self, project: Project) -> list[str]:
         """Import the tools again where their files or variables changed. Raises InvalidInput."""
         sources = await tool_sources(self.settings, project)
@@ -185,9 +190,9 @@ class Appliance:
     async def _follow(self, project: Project) -> None:
         """Let everything that is open go by *project*."""
         self.memories.replace(project.memories)
-        await self.engine.reload(project)
-        await self.scheduler.reload()
+        self.engine.follow(self._prepared)
         self.webhooks.load(project)
+        await self.scheduler.follow()
 
     async def _probe(self) -> None:
         """Write a row, at most once in `PROBE_EVERY` seconds: a monitor must not wear out a card."""

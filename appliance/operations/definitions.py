@@ -14,7 +14,13 @@ import msgspec
 import structlog
 
 from appliance import clock
-from appliance.errors import InvalidProject, NotSupported
+from appliance.errors import (
+    ApplianceError,
+    InvalidProject,
+    NotSupported,
+    OutcomeUnknown,
+    Unavailable,
+)
 from appliance.failpoint import failpoint
 from appliance.language.mentions import Name
 from appliance.language.model import Project
@@ -26,6 +32,9 @@ from appliance.store.resources import Resources
 Load = Callable[[Iterable[Resource]], Project]
 """Reads the project again: its files as they are now, and these definitions. Raises InvalidProject."""
 
+RETRY_AFTER = 1.0
+"""Seconds until a database that cannot be reached is asked again what it holds."""
+
 Changes = Mapping[Name, str | None]
 """Texts to store, None to remove what is stored."""
 
@@ -36,7 +45,7 @@ class Follower(msgspec.Struct, frozen=True):
     """Who goes by a new project. `prepare` may refuse it, `follow` may not."""
 
     prepare: Callable[[Project], Awaitable[list[str]]]
-    """Returns what it did, in sentences. Raises InvalidInput."""
+    """Returns what it did, in sentences. Raises InvalidInput, and the errors of `Database.write`."""
     follow: Callable[[Project], Awaitable[None]]
 
 
@@ -119,12 +128,31 @@ class Definitions:
             if changes:
                 project = await self._read(changes)
                 await self.follower.prepare(project)
-                self._rows = await settle(
-                    self._db.write(lambda tx: self._store(tx, actor, changes, note))
-                )
+                try:
+                    self._rows = await settle(
+                        self._db.write(lambda tx: self._store(tx, actor, changes, note))
+                    )
+                except OutcomeUnknown:
+                    self._begin(self._look_again())
+                    raise
                 failpoint("definition.stored")
                 await self._enforce(project)
             return self.project
+
+    async def _look_again(self) -> None:
+        """Go by what is stored, as soon as the database tells what that is."""
+        try:
+            async with self._alone:
+                rows = await settle(self._db.read(lambda tx: Resources(tx).all()))
+                self._rows = _by_name(rows)
+                project = await self._read({})
+                await self.follower.prepare(project)
+                await self._enforce(project)
+        except Unavailable:
+            await asyncio.sleep(RETRY_AFTER)
+            self._begin(self._look_again())
+        except ApplianceError as error:
+            log.warning("definitions.left_out", why=error.message)
 
     async def _read(self, changes: Changes) -> Project:
         if self._load is None:
@@ -159,10 +187,13 @@ class Definitions:
 
     async def _to_the_end(self, change: Coroutine[Any, Any, T]) -> T:
         """Finish a change also when who asked for it has left: half of one is none."""
-        task = asyncio.create_task(change)
+        return await asyncio.shield(self._begin(change))
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
+        return task
 
 
 def _by_name(rows: Iterable[Row]) -> dict[Name, Row]:

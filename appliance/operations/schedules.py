@@ -69,7 +69,7 @@ async def change_schedule(
     _check(msgspec.structs.replace(written, **changes))
     if changes:
         await settle(appliance.db.write(work))
-        await appliance.scheduler.reload(workflow_id)
+        await appliance.scheduler.follow(workflow_id)
     return await get_schedule(appliance, workflow_id)
 
 
@@ -86,7 +86,7 @@ async def reset_schedule(appliance: Appliance, actor: Actor, workflow_id: str) -
 
     written = _written(appliance, workflow_id)
     if await settle(appliance.db.write(work)):
-        await appliance.scheduler.reload(workflow_id)
+        await appliance.scheduler.follow(workflow_id)
 
 
 async def trigger_schedule(appliance: Appliance, actor: Actor, workflow_id: str) -> str:
