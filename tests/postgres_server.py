@@ -74,6 +74,10 @@ def _lock(directory: Path) -> int:
     return descriptor
 
 
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 class PostgresServer:
     """A server of our own on a socket in a directory of its own; nothing listens on the network."""
 
@@ -104,24 +108,43 @@ class PostgresServer:
         options = [f"-c{name}={value}" for name, value in chosen.items()]
         sockets = [f"-cunix_socket_directories={self._scratch}", "-clisten_addresses="]
         self._process = self._launch("postgres", "-D", str(self._data), *sockets, *options)
+        self.wait_until_accepting()
+
+    def wait_until_accepting(self) -> None:
+        """Return when connections are accepted, at once if they are."""
         deadline = time.monotonic() + START_LIMIT_S
         while not self._accepts():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start:\n{self._log()}")
+            ended = self._process is None or self._process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL does not accept connections:\n{self._log()}")
             time.sleep(0.02)
 
-    def kill(self) -> None:
-        """Stop at once, as if the machine had lost its power; `start` then recovers."""
+    def kill(self, by: signal.Signals = signal.SIGQUIT) -> None:
+        """Stop at once, as if the machine had lost its power; `start` then recovers.
+
+        SIGINT instead is an orderly stop that ends all connections. With SIGKILL what is left of
+        the server ends by itself, and is waited for.
+        """
         if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
+            family = _children(self._process.pid)
+            self._process.send_signal(by)
             self._process.wait(START_LIMIT_S)
             self._process = None
+            deadline = time.monotonic() + START_LIMIT_S
+            while any(Path(f"/proc/{pid}").exists() for pid in family):
+                assert time.monotonic() < deadline, "PostgreSQL was killed, its processes go on"
+                time.sleep(0.01)
 
     def close(self) -> None:
         """Stop and remove every file."""
         self.kill()
         shutil.rmtree(self._scratch, ignore_errors=True)
         os.close(self._lock)
+
+    @property
+    def socket(self) -> Path:
+        """Where the server listens."""
+        return self._scratch / ".s.PGSQL.5432"
 
     @contextlib.contextmanager
     def database(self, template: str) -> Iterator[str]:

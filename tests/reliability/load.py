@@ -56,8 +56,8 @@ class Load:
             number += 1
             time.sleep(0.002 if outcome is Outcome.OK else 0.05)
 
-    def _run(self, name: str, dice: random.Random) -> Outcome:
-        return run(self._server, self._history, name, dice.uniform(0, 0.1))
+    def _run(self, name: str, _: random.Random) -> Outcome:
+        return run(self._server, self._history, name)
 
     def _note(self, name: str, _: random.Random) -> Outcome:
         return note(self._server, self._history, name)
@@ -78,8 +78,9 @@ class Load:
         ).outcome
 
 
-def run(server: Server, history: History, name: str, pause: float = 0.0) -> Outcome:
-    """Begin a run of twelve tasks."""
+def run(server: Server, history: History, name: str) -> Outcome:
+    """Begin a run of twelve tasks. The same name is the same request, and may be repeated."""
+    pause = random.Random(name).uniform(0, 0.1)
     body = {"input": {"names": [name, *NAMES], "pause": pause}}
     path = "/workflows/twelve/executions"
     return history.write(
