@@ -7,13 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.postgres_server import PostgresServer
+from tests.reliability.serving import Server
 
 from .twins import Twins, twins
-
-
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +22,9 @@ def both(
     home = tmp_path_factory.mktemp("twins")
     with postgres_server.database(migrated_postgres) as conninfo, twins(home, conninfo) as found:
         yield found
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest, both: Twins) -> Server:
+    """One of the two after the other."""
+    return both.servers[request.param]

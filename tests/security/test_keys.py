@@ -11,7 +11,7 @@ import pytest
 
 from tests.reliability.serving import Server
 
-from .twins import API, Twins
+from .twins import API
 from .wire import Line, request
 
 PASSWORD = "correct horse battery"
@@ -24,11 +24,6 @@ class Guest(NamedTuple):
     key_id: str
     key: str
     session: str
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def server(request: pytest.FixtureRequest, both: Twins) -> Server:
-    return both.servers[request.param]
 
 
 @pytest.fixture

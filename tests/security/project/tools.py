@@ -8,5 +8,5 @@ def tell(what: str) -> dict[str, str]:
     if what == "fail":
         raise ValueError("it failed, as it was told")
     if what == "hold":
-        time.sleep(2)
+        time.sleep(1)
     return {"said": what}
