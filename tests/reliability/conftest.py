@@ -37,6 +37,15 @@ def database(request: pytest.FixtureRequest) -> DatabaseSettings:
     return settings
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings:
+    """A database without anything in it, one after the other of each kind."""
+    if request.param == "sqlite":
+        return DatabaseSettings(driver="sqlite", path=str(tmp_path / "app.db"))
+    settings: DatabaseSettings = request.getfixturevalue("empty_postgres")
+    return settings
+
+
 @pytest.fixture
 def conclude(record_property: Callable[[str, object], None]) -> Callable[[Verdict], None]:
     """Put a verdict into the table at the end, and fail when anything was found."""

@@ -55,6 +55,18 @@ class History:
         """Yield the writes of a kind, in the order of the answers."""
         return (write for write in self.writes if write.kind == kind)
 
+    def at(self, moment: int) -> History:
+        """Return a copy as if asked when there were *moment* writes: of later ones little is known.
+
+        What was refused later was not there before; all else may have been.
+        """
+        past = History(self._path)
+        past.writes = [msgspec.structs.replace(write) for write in self.writes]
+        for write in past.writes[moment:]:
+            if write.outcome is Outcome.OK:
+                write.outcome = Outcome.UNKNOWN
+        return past
+
     def count(self, outcome: Outcome) -> int:
         """Return how many writes had this outcome."""
         return sum(write.outcome is outcome for write in self.writes)

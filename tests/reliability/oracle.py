@@ -48,12 +48,12 @@ def judge(server: Server, history: History, crashes: int, patience_s: float = 60
     findings = Findings()
     deadline = time.monotonic() + patience_s
     runs = _ended(server, "twelve", deadline)
-    _compare(findings, history, RUN, Counter(run["input"]["names"][0] for run in runs))
-    _compare(findings, history, NOTE, Counter(_notes(server, history)))
-    _compare(findings, history, USER, Counter(user["email"] for user in _users(server)))
-    _compare(findings, history, DEFINITION, Counter(_definitions(server)))
+    compare(findings, history, RUN, Counter(run["input"]["names"][0] for run in runs))
+    compare(findings, history, NOTE, Counter(_notes(server, history)))
+    compare(findings, history, USER, Counter(user["email"] for user in _users(server)))
+    compare(findings, history, DEFINITION, Counter(_definitions(server)))
     answered = _ended(server, "approval", deadline, lambda run: _answered(server, history, run))
-    _compare(findings, history, ANSWER, Counter(run["workflow_exec_id"] for run in answered))
+    compare(findings, history, ANSWER, Counter(run["workflow_exec_id"] for run in answered))
     for run in runs:
         _judge_run(findings, run, len(run["input"]["names"]))
     calls = ledger(server.home / "ledger")
@@ -95,14 +95,15 @@ def attempts(runs: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
 def ledger(path: Path) -> dict[str, list[int]]:
     """Return the attempts of every task that was called, in the order of the calls."""
     calls: dict[str, list[int]] = {}
-    for line in path.read_text().splitlines():
+    for line in path.read_text().splitlines() if path.exists() else ():
         task, attempt, what, _ = line.split()
         if what == "begin":
             calls.setdefault(task, []).append(int(attempt))
     return calls
 
 
-def _compare(findings: Findings, history: History, kind: str, found: Counter[str]) -> None:
+def compare(findings: Findings, history: History, kind: str, found: Counter[str]) -> None:
+    """Compare what is *found* of a kind with what was said of it; open writes are settled by this."""
     known = {write.name: write for write in history.of(kind)}
     for name, write in known.items():
         if write.outcome is Outcome.UNKNOWN:

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 from appliance.config import DatabaseSettings
@@ -45,7 +46,8 @@ class Server:
         self.home = home
         self.recoveries: list[float] = []
         self.url = f"http://127.0.0.1:{_free_port()}"
-        self._command = [*_program(sabotage), "start", str(project)]
+        self._program = _program(sabotage)
+        self._project = str(project)
         name = "DB_CONN_STRING" if database.conninfo else "DATABASE_URL"
         self._environment = {
             **os.environ,
@@ -74,7 +76,7 @@ class Server:
         self._begun = time.monotonic()
         with (self.home / "log").open("ab") as log:
             process = subprocess.Popen(
-                [*wrapper, *self._command],
+                [*wrapper, *self._program, "start", self._project],
                 cwd=self.home,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -86,6 +88,19 @@ class Server:
         finally:
             process.kill()
             process.wait()
+
+    def command(self, *arguments: str, wrapper: Iterable[str] = ()) -> CompletedProcess[str]:
+        """Run another command of the program in the server's place, to its end."""
+        return subprocess.run(
+            [*wrapper, *self._program, *arguments],
+            cwd=self.home,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until a write can be acknowledged, and note how long that took."""
