@@ -81,7 +81,7 @@ class SqliteSchema:
         try:
             self._execute(self._begin)
             step(OpenTransaction(self._connection, queries.load("sqlite"), self._translate))
-            if self._connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+            if self._execute("PRAGMA foreign_key_check").fetchone() is not None:
                 raise Conflict("Rows refer to others that do not exist.", constraint="foreign_key")
             failpoint("migration.before_commit")
             self._execute("COMMIT")
@@ -98,9 +98,9 @@ class SqliteSchema:
             failpoint("migration.statement")
             self._execute(statement)
 
-    def _execute(self, statement: str) -> None:
+    def _execute(self, statement: str) -> sqlite3.Cursor:
         try:
-            self._connection.execute(statement)
+            return self._connection.execute(statement)
         except sqlite3.Error as error:
             raise self._translate(error) from error
 

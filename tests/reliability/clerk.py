@@ -1,9 +1,9 @@
 """A small process that writes into a data directory and says of each thing when it is safe.
 
-    python -m tests.reliability.clerk DIRECTORY COUNT [SABOTAGE]
+    python -m tests.reliability.clerk DIRECTORY FIRST LAST [SABOTAGE]
 
-It is the store of the product and nothing else. COUNT texts are stored by a few threads; each is
-stored again with a higher version now and then, and so is a secret in a file of its own. Between
+It is the store of the product and nothing else. Texts with numbers are stored by a few threads; some
+are stored again with a higher version, and so is a secret in a file of its own. Between
 them the database is closed and opened, and its log moved into the file much earlier than usual.
 A line `text NAME VERSION` or `secret NAME VERSION` on standard output is an acknowledgement.
 """
@@ -41,17 +41,17 @@ def text_of(name: str, version: int) -> str:
 
 def main() -> None:
     """Store everything; leave with the exit code that the product would leave with."""
-    directory, count, *sabotage = sys.argv[1:]
+    directory, first, last, *sabotage = sys.argv[1:]
     for name in sabotage:
         SABOTAGES[name]()
     sqlite_session.CHECKPOINT_AFTER_ROWS = 40
     try:
-        _write(DataDirectory(Path(directory)), int(count))
+        _write(DataDirectory(Path(directory)), range(int(first), int(last)))
     except ApplianceError as error:
         sys.exit(error.exit_code)
 
 
-def _write(data: DataDirectory, count: int) -> None:
+def _write(data: DataDirectory, numbers: range) -> None:
     data.prepare()
     settings = DatabaseSettings(path=str(data.path / "app.db"))
     with data.lock():
@@ -59,11 +59,12 @@ def _write(data: DataDirectory, count: int) -> None:
         for sitting in range(SITTINGS):
             database = open_database(settings)
             try:
-                _sit(database, range(sitting, count, SITTINGS))
+                _sit(database, numbers[sitting::SITTINGS])
             finally:
                 database.close()
-            data.write_secret(SECRET, text_of(SECRET, sitting + 1))
-            _say("secret", SECRET, sitting + 1)
+            version = numbers.start + sitting + 1
+            data.write_secret(SECRET, text_of(SECRET, version))
+            _say("secret", SECRET, version)
 
 
 def _sit(database: Database, numbers: Iterable[int]) -> None:

@@ -2,7 +2,8 @@
 
 The model is what POSIX promises and no more. Data is safe after fsync of the file, a name after
 fsync of its directory, names in the order in which they changed. What is not safe yet may be there
-or not, for each sector of 512 bytes on its own; so may the length of a file.
+or not, for each sector of 512 bytes on its own; so may the length of a file. After an fsync that
+failed the system takes what it could not write for written: another fsync makes nothing safe.
 """
 
 from __future__ import annotations
@@ -28,6 +29,19 @@ class File(msgspec.Struct):
     safe: bytearray = msgspec.field(default_factory=bytearray)
     unsafe: set[int] = msgspec.field(default_factory=set)
 
+    def change(self, call: Call) -> None:
+        """Do what *call* did to it."""
+        match call.name:
+            case "pwrite64":
+                self.write(call.number, call.data)
+            case "write":
+                self.write(len(self.now), call.data)
+            case "ftruncate":
+                self.truncate(call.number)
+            case name:
+                msg = f"{name} is not known to the replay"
+                raise AssertionError(msg)
+
     def write(self, place: int, data: bytes) -> None:
         """Change some bytes."""
         end = place + len(data)
@@ -45,6 +59,10 @@ class File(msgspec.Struct):
     def sync(self) -> None:
         """Make safe what is there now."""
         self._settle(self.safe, self.unsafe, len(self.now))
+        self.unsafe = set()
+
+    def lose(self) -> None:
+        """Forget, as the system does when it could not write, that something is not safe."""
         self.unsafe = set()
 
     def torn(self, dice: random.Random) -> bytes:
@@ -78,28 +96,32 @@ class Disk:
         files = [path for path in call.files if path.startswith(self._directory)]
         if not files or files[-1].endswith("-shm"):  # shared memory, which SQLite makes anew
             return False
+        if call.failed:
+            self._fail(call, files[-1])
+            return False
+        return self._follow(call, files)
+
+    def _follow(self, call: Call, files: list[str]) -> bool:
         name = files[-1]
         match call.name:
             case "openat":
                 return self._open(name, call.text)
-            case "pwrite64":
-                self._names[name].write(call.number, call.data)
-            case "write":
-                self._names[name].write(len(self._names[name].now), call.data)
-            case "ftruncate":
-                self._names[name].truncate(call.number)
+            case "pread64":
+                return False
             case "fsync" | "fdatasync":
                 self._sync(name)
             case "unlink":
                 self._give(name, None)
             case "rename":
-                moved = self._names[files[0]]
-                self._give(name, moved)
+                self._give(name, self._names[files[0]])
                 self._give(files[0], None)
             case _:
-                msg = f"{call.name} is not known to the replay"
-                raise AssertionError(msg)
+                self._names[name].change(call)
         return True
+
+    def _fail(self, call: Call, name: str) -> None:
+        if call.name in ("fsync", "fdatasync") and name in self._names:
+            self._names[name].lose()
 
     def states(self, dice: random.Random, torn: int) -> Iterator[State]:
         """Yield what may be left now: only what is safe, everything, and *torn* times some of it."""

@@ -97,11 +97,40 @@ def synchronous_normal() -> None:
 
 
 @sabotage
+def swallow_storage_errors() -> None:
+    """Acknowledge although the disk said that it failed."""
+    from appliance.errors import StorageBroken
+    from appliance.store.sqlite_session import SqliteSession
+
+    honest = SqliteSession.commit
+
+    def deaf(session: SqliteSession) -> None:
+        try:
+            honest(session)
+        except StorageBroken:
+            session.rollback()
+
+    SqliteSession.commit = deaf  # type: ignore[method-assign]
+
+
+@sabotage
 def forget_to_sync_files() -> None:
     """Give a new file its name before what is in it is on disk."""
     from unittest import mock
 
     mock.patch("os.fsync").start()
+
+
+@sabotage
+def let_everybody_in() -> None:
+    """Take whatever is shown, or nothing, for the key of an admin."""
+    from appliance.operations.actors import SYSTEM
+    from appliance.server import authentication
+
+    async def actor(_scope: object) -> object:
+        return SYSTEM
+
+    authentication._actor = actor  # type: ignore[assignment]
 
 
 def main() -> None:

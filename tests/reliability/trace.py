@@ -13,6 +13,7 @@ _CALLS = (
     "openat,pwrite64,write,fsync,fdatasync,ftruncate,"
     "unlink,unlinkat,rename,renameat,renameat2,link,linkat"
 )
+_MOVES_DATA = ("write", "said", "pwrite64", "pread64", "ftruncate")
 _LINE = re.compile(r"(\d+) +(?:<\.\.\. \w+ resumed>|(\w+)\()(.*)")
 _RESULT = re.compile(r"\) += (-?\d+)(?:<[^>]*>)?(?: .*)?$")
 _UNFINISHED = " <unfinished ...>"
@@ -21,12 +22,13 @@ _NUMBER = re.compile(r", (\d+)\b(?=[,)]|$)")
 
 
 class Call(msgspec.Struct):
-    """A call that succeeded: the files it names, the data it carries, and its last numbers."""
+    """A call: the files it names, the data it carries, the rest of its text, and whether it failed."""
 
     name: str
     files: list[str]
     data: bytes
     text: str
+    failed: bool
 
     @property
     def number(self) -> int:
@@ -34,19 +36,21 @@ class Call(msgspec.Struct):
         return int(_NUMBER.findall(self.text)[-1])
 
 
-def traced(command: list[str], trace: Path) -> Iterator[Call]:
-    """Run *command* to its end and yield its calls. What it said counts when it began to say it."""
-    strace = ["strace", "-f", "-y", "-xx", "-s", "10000000", "--seccomp-bpf", "-o", str(trace)]
-    subprocess.run(
-        [*strace, "-e", f"trace={_CALLS}", *command],
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=120,
-    )
-    return _calls(trace)
+def traced(command: list[str], trace: Path, *inject: str) -> int:
+    """Run *command* to its end, write its calls to *trace* and return its exit code.
+
+    *inject* are calls that fail, such as `fsync:error=EIO:when=3`.
+    """
+    strace = ["strace", "-f", "-y", "-xx", "-s", "10000000", "-o", str(trace)]
+    faults = [word for fault in inject for word in ("-e", f"inject={fault}")]
+    filters = ["-e", f"trace={_CALLS},pread64" if inject else f"trace={_CALLS}"]
+    return subprocess.run(
+        [*strace, *filters, *faults, *command], stdout=subprocess.PIPE, check=False, timeout=120
+    ).returncode
 
 
-def _calls(trace: Path) -> Iterator[Call]:
+def calls(trace: Path) -> Iterator[Call]:
+    """Yield the calls in *trace*. What was said counts from the moment at which that began."""
     begun: dict[str, tuple[str, str]] = {}
     with trace.open() as lines:
         for line in lines:
@@ -61,25 +65,24 @@ def _calls(trace: Path) -> Iterator[Call]:
                 rest = rest.removesuffix(_UNFINISHED)
                 begun[thread] = (name, rest)
                 if name == "write":  # nobody knows when it was heard, so it counts from here
-                    yield _call("said", rest)
+                    yield _call("said", rest, failed=False)
                 continue
             yield from _finished(name, rest)
 
 
 def _finished(name: str, rest: str) -> Iterator[Call]:
     result = _RESULT.search(rest)
-    if result is not None and int(result[1]) >= 0:
-        yield _call(name, rest[: result.start() + 1])
+    if result is not None:
+        yield _call(name, rest[: result.start() + 1], failed=int(result[1]) < 0)
 
 
-def _call(name: str, rest: str) -> Call:
+def _call(name: str, rest: str, *, failed: bool) -> Call:
     found = _TEXT.findall(rest)
     texts = [_bytes(quoted) for _, quoted in found if quoted]
     paths = [_bytes(path).decode() for path, _ in found if path]
-    data = texts[-1] if texts and name in ("write", "said", "pwrite64") else b""
-    if not data:
-        paths += [text.decode() for text in texts]
-    return Call(name, paths, data, _TEXT.sub("", rest))
+    if name in _MOVES_DATA:
+        return Call(name, paths, b"".join(texts), _TEXT.sub("", rest), failed)
+    return Call(name, paths + [text.decode() for text in texts], b"", rest, failed)
 
 
 def _bytes(escaped: str) -> bytes:
