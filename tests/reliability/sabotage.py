@@ -110,7 +110,15 @@ def swallow_storage_errors() -> None:
         except StorageBroken:
             session.rollback()
 
-    SqliteSession.commit = deaf  # type: ignore[method-assign]
+    SqliteSession.commit = deaf  # type: ignore[method-assign, assignment]
+
+
+@sabotage
+def look_away() -> None:
+    """Do not look whether the files of the database are still there."""
+    from appliance.store.files import Files
+
+    Files.look = lambda *_: None  # type: ignore[method-assign, assignment]
 
 
 @sabotage
@@ -131,6 +139,26 @@ def let_everybody_in() -> None:
         return SYSTEM
 
     authentication._actor = actor  # type: ignore[assignment]
+
+
+@sabotage
+def sleep_by_the_wall_clock() -> None:
+    """Look at the wall clock to see whether the time of a timer has come."""
+    import asyncio
+
+    from appliance import clock
+    from appliance.engine.driver import Driver, Live
+    from appliance.engine.run import TaskState
+
+    async def look(driver: Driver, live: Live, task: TaskState, wake_at: int) -> None:
+        while clock.now_us() < wake_at:
+            await asyncio.sleep(0.05)
+        driver._wake(live, task.seq, task.attempt)
+
+    def set_timer(driver: Driver, live: Live, task: TaskState, wake_at: int) -> None:
+        driver._in_background(look(driver, live, task, wake_at))
+
+    Driver._set_timer = set_timer  # type: ignore[method-assign]
 
 
 def main() -> None:
