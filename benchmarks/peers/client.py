@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import json
-import subprocess
-import time
-import urllib.request
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -113,18 +109,3 @@ def send(port: int, messages: list[bytes]) -> list[bytes]:
             connection.transport.close()
 
     return uvloop.run(run())
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], limit_s: float = 60) -> None:
-    """Return as soon as *url* of *process* answers well.
-
-    Raises:
-        ConnectionError: the process has ended, or it did not answer in *limit_s*.
-
-    """
-    deadline = time.monotonic() + limit_s
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
-            return
-        time.sleep(0.01)
-    raise ConnectionError(f"no answer to {url} within {limit_s:.0f} s")

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from benchmarks.peers import client
-from benchmarks.peers.load import Load
-from benchmarks.peers.peer import Peer, free_port
-from benchmarks.peers.program import ROOT
+from benchmarks.peers.peer import ROOT, free_port, wait_for
+from benchmarks.peers.server import Server
 
 PYZ = ROOT / "dist" / "compozy.pyz"
 PROJECT = ROOT / "benchmarks" / "project"
 
 
-class CompozySqlite(Peer):
+class CompozySqlite(Server):
     """One server on its own SQLite file."""
 
     name = "compozy-sqlite"
@@ -22,23 +20,19 @@ class CompozySqlite(Peer):
     beside = "compozy-sqlite"
     promise = "every step durable before the next: WAL, synchronous=FULL"
 
-    def load(self, flow: str, in_flight: int, seconds: float) -> Load:
-        """See `Peer.load`."""
-        return client.load(self._port, self._request(flow, "/sync", n=1), in_flight, seconds)
-
-    def begin(self, count: int, notes: Path) -> None:
-        """See `Peer.begin`."""
-        asked = [self._request("stay", "", n=n, notes=str(notes)) for n in range(count)]
-        client.send(self._port, asked)
+    def message(self, flow: str, values: dict[str, int | str]) -> bytes:
+        """See `Server.message`."""
+        path = f"/api/v0/workflows/{flow}/executions{'' if flow == 'stay' else '/sync'}"
+        return client.request(path, {"input": values}, {"Authorization": f"Bearer {self._key}"})
 
     def _install(self) -> str:
         # A copy, so that one run measures one file although somebody may build another meanwhile.
         self._pyz = self.scratch / "compozy.pyz"
         shutil.copy2(PYZ, self._pyz)
-        return "this commit"
+        return "of this commit"
 
     def _start(self) -> None:
-        self._port = free_port()
+        self.port = free_port()
         variables = {
             "SHIV_ROOT": str(self.scratch / "unpacked"),
             "RATELIMIT_GLOBAL_LIMIT": "0",
@@ -46,17 +40,13 @@ class CompozySqlite(Peer):
             **self._database(),
         }
         places = ["--cwd", PROJECT, "--data-dir", self.home / "data"]
-        command = [self._pyz, "start", "--port", str(self._port), *places]
+        command = [self._pyz, "start", "--port", str(self.port), *places]
         process = self._run(command, variables)
-        client.wait_for(f"http://127.0.0.1:{self._port}/health", process)
+        wait_for(f"http://127.0.0.1:{self.port}/health", process)
         self._key = (self.home / "data" / "admin.key").read_text().strip()
 
     def _database(self) -> dict[str, str]:
         return {}
-
-    def _request(self, flow: str, how: str, **values: int | str) -> bytes:
-        path = f"/api/v0/workflows/{flow}/executions{how}"
-        return client.request(path, {"input": values}, {"Authorization": f"Bearer {self._key}"})
 
 
 class CompozyPostgres(CompozySqlite):

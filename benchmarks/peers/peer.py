@@ -7,11 +7,14 @@ notes `begin N` in a file and takes a second, and after it a step that notes `en
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +26,8 @@ from benchmarks.peers.processes import Command, Processes, Usage, tree, usage
 if TYPE_CHECKING:
     from tests.postgres_server import PostgresServer
 
+ROOT = Path(__file__).parents[2]
+STEPS = {"one": 1, "ten": 10}
 STAY_S = 1.0
 WORKERS = 20
 DATABASE = "bench"
@@ -150,3 +155,20 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], limit_s: float = 60) -> None:
+    """Return as soon as *url* of *process* answers well.
+
+    Raises:
+        ConnectionError: the process has ended, or it did not answer in *limit_s*.
+
+    """
+    deadline = time.monotonic() + limit_s
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.01)
+    if process.returncode is not None:
+        raise ConnectionError(f"it ended with code {process.returncode} before it answered")
+    raise ConnectionError(f"no answer to {url} within {limit_s:.0f} s")

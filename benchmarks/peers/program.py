@@ -6,28 +6,30 @@ The harness talks to it in lines of JSON: `["load", "ten", 16, 3.0]` is answered
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 import os
 import subprocess
 import sys
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
-import benchmarks
 from benchmarks.peers import install, pins
-from benchmarks.peers.load import Load
-from benchmarks.peers.peer import STAY_S, Peer
-
-ROOT = Path(next(iter(benchmarks.__path__))).parent
+from benchmarks.peers.load import Load, closed_loop
+from benchmarks.peers.peer import ROOT, STAY_S, WORKERS, Peer
 
 
 class Library(Peer):
     """A peer whose module, run as a program with one argument, serves the harness."""
 
     environment: ClassVar[str]  # the name of its environment and of its module
+    variables: Mapping[str, str] = MappingProxyType({})  # of its environment
     _process: subprocess.Popen[bytes]
     _durability: str
 
@@ -53,7 +55,7 @@ class Library(Peer):
 
     def _start(self) -> None:
         command = [self._python, "-P", "-m", f"benchmarks.peers.{self.environment}", self._where()]
-        self._process = self._run(command, {"PYTHONPATH": str(ROOT)}, talks=True)
+        self._process = self._run(command, {"PYTHONPATH": str(ROOT), **self.variables}, talks=True)
         self._durability = str(self._answer())
 
     def _ask(self, *message: Any) -> Any:
@@ -84,6 +86,31 @@ def serve(
         verb, *arguments = json.loads(line)
         print(json.dumps(load(*arguments) if verb == "load" else begin(*arguments)), file=answers)
     os._exit(0)
+
+
+async def serve_async(
+    worker: Awaitable[None],
+    run: Callable[[str], Awaitable[object]],
+    begin: Callable[[int, str], Coroutine[Any, Any, None]],
+) -> None:
+    """Do the same beside *worker* in one event loop; *run* is one run of a flow."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(WORKERS + 1))  # for steps that are not async
+
+    def load(flow: str, in_flight: int, seconds: float) -> Load:
+        callers = [functools.partial(run, flow)] * in_flight
+        return asyncio.run_coroutine_threadsafe(closed_loop(callers, seconds), loop).result()
+
+    def starting(count: int, notes: str) -> None:
+        asyncio.run_coroutine_threadsafe(begin(count, notes), loop).result()
+
+    await asyncio.gather(worker, asyncio.to_thread(serve, "", load, starting))
+
+
+def pragmas(execute: Callable[[str], Any]) -> str:
+    """Say how durable the SQLite connection is that *execute* belongs to."""
+    names = ("journal_mode", "synchronous")
+    return ", ".join(f"{name}={execute(f'PRAGMA {name}').fetchone()[0]}" for name in names)
 
 
 def step(n: int) -> int:

@@ -1,0 +1,71 @@
+"""Prefect: a server that records runs, and flows that run in a process of the user."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+from benchmarks.peers.load import Load, closed_loop_of_threads
+from benchmarks.peers.peer import free_port, wait_for
+from benchmarks.peers.program import Library, leave, serve, stay, step
+
+
+class Prefect(Library):
+    """Flows called from Python, recorded by a server on its own SQLite file."""
+
+    name = "prefect"
+    title = "Prefect"
+    beside = "compozy-sqlite"
+    promise = "states of runs are recorded; a run whose process was killed is not taken up again"
+    environment = "prefect"
+    slow = True
+
+    def _where(self) -> str:
+        return ""
+
+    def _start(self) -> None:
+        port = free_port()
+        self.variables = {
+            "PREFECT_HOME": str(self.home / "prefect"),
+            "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_LOGGING_LEVEL": "ERROR",
+        }
+        command = [self._python.with_name("prefect"), "server", "start", "--port", str(port)]
+        process = self._run(command, self.variables)
+        wait_for(f"http://127.0.0.1:{port}/api/health", process)
+        super()._start()
+
+
+def main(_: str) -> None:
+    """Serve the harness."""
+    from prefect import flow, task
+
+    noop, rest, end = (task(function) for function in (step, stay, leave))
+
+    def one(n: int) -> Any:
+        return noop(n)
+
+    def ten(n: int) -> Any:
+        for _ in range(10):
+            n = noop(n)
+        return n
+
+    def staying(n: int, notes: str) -> Any:
+        return end(rest(noop(n), notes), notes)
+
+    flows = {function.__name__: flow(function) for function in (one, ten, staying)}
+
+    def load(name: str, in_flight: int, seconds: float) -> Load:
+        return closed_loop_of_threads(lambda: flows[name](1), in_flight, seconds)
+
+    def begin(count: int, notes: str) -> None:
+        for n in range(count):
+            threading.Thread(target=flows["staying"], args=(n, notes)).start()
+
+    serve("", load, begin)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
