@@ -7,6 +7,7 @@ absolute: a byte now and then does not extend them.
 from __future__ import annotations
 
 import asyncio
+import re
 from email.utils import formatdate
 from enum import Enum
 from functools import lru_cache
@@ -27,6 +28,12 @@ from appliance.server.refusals import Refusal
 
 LINGER = 1.0
 """Seconds between a refusal and the end of the connection, so that the client can read it."""
+
+
+_PORT = rb"[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_HOST = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%%!$&'()*+,;=-]*)(?::(?:%s))?" % _PORT, re.ASCII
+)
 
 
 class Phase(Enum):
@@ -125,7 +132,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         if name.lower() == b"content-length":
             self.body_expected = int(value)
         elif name.lower() == b"transfer-encoding":
-            self.body_chunked = True
+            self.body_chunked = _require_chunked(value)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -221,9 +228,9 @@ class DeadlineProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if version not in {"1.0", "1.1"}:
             raise Refusal(400, "bad_request", f"HTTP/{version} is not spoken here, HTTP/1.1 is.")
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (hosts == 0 and version == "1.1"):
-            raise Refusal(400, "bad_request", "A request has exactly one Host header field.")
+        if self.body_chunked and version == "1.0":
+            raise Refusal(400, "bad_request", "HTTP/1.0 has no Transfer-Encoding.")
+        _check_hosts([value for name, value in self.headers if name == b"host"], version)
 
     def _check_head_size(self) -> None:
         if self.head_size > MAX_HEADER_BYTES:
@@ -295,6 +302,20 @@ class DeadlineProtocol(HttpToolsProtocol):
         refusal = Refusal(503, "too_many_connections", "Too many connections; close some.")
         self.transport.write(refusal.answer())
         self.transport.close()
+
+
+def _require_chunked(value: bytes) -> bool:
+    """Take the one coding that is read here, written in the one way that nobody misreads."""
+    if value.strip().lower() != b"chunked":
+        raise Refusal(400, "bad_request", "The only Transfer-Encoding that is read is chunked.")
+    return True
+
+
+def _check_hosts(hosts: list[bytes], version: str) -> None:
+    if len(hosts) > 1 or (not hosts and version == "1.1"):
+        raise Refusal(400, "bad_request", "A request has exactly one Host header field.")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise Refusal(400, "bad_request", "The Host header field holds no name of a host.")
 
 
 @lru_cache(maxsize=1)
