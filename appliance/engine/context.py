@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from appliance import clock
 from appliance.engine.run import Run, Signal, TaskState
@@ -16,22 +16,26 @@ from appliance.engine.status import TERMINAL, Status
 from appliance.language.model import Json
 from appliance.language.references import EMPTY
 
-Source = Callable[[], Json]
+T = TypeVar("T")
 
-_NOTHING: dict[str, Source] = dict.fromkeys(EMPTY, dict)
+Sources = Mapping[str, Callable[[T], Json]]
+"""The names in a view, and how the value of each is found in what is viewed."""
 
 MAX_PARENTS = 5
 """How far `.parent.parent...` reaches."""
 
 
-class View(Mapping[str, Json]):
+class View(Mapping[str, Json], Generic[T]):
     """A read-only mapping whose values are computed when they are asked for."""
 
-    def __init__(self, sources: Mapping[str, Source]) -> None:
+    __slots__ = ("_sources", "_viewed")
+
+    def __init__(self, sources: Sources[T], viewed: T) -> None:
         self._sources = sources
+        self._viewed = viewed
 
     def __getitem__(self, key: str) -> Json:
-        return self._sources[key]()
+        return self._sources[key](self._viewed)
 
     def __contains__(self, key: object) -> bool:
         return key in self._sources
@@ -45,6 +49,8 @@ class View(Mapping[str, Json]):
 
 class TasksView(Mapping[str, Json]):
     """`.tasks`: a task id means the nearest one, from the asking task outwards, then any in the run."""
+
+    __slots__ = ("_asking", "_run")
 
     def __init__(self, run: Run, asking: TaskState | None) -> None:
         self._run = run
@@ -70,64 +76,147 @@ class TasksView(Mapping[str, Json]):
         return len(self._run.by_id)
 
 
-def task_view(task: TaskState) -> View:
+class ChildrenView(Mapping[str, Json]):
+    """The children of a group by id; the last of an id counts."""
+
+    __slots__ = ("_children",)
+
+    def __init__(self, group: TaskState) -> None:
+        self._children = {child.task_id: child for child in group.children}
+
+    def __getitem__(self, key: str) -> Json:
+        return task_view(self._children[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._children)
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+
+def task_view(task: TaskState) -> View[TaskState]:
     """Return what a template sees of a task."""
-    return View(
-        {
-            "id": lambda: task.task_id,
-            "type": lambda: task.node.type,
-            "status": lambda: task.status,
-            "input": lambda: task.input,
-            "with": lambda: task.input,
-            "output": lambda: task.output,
-            "error": lambda: task.error,
-            "children": lambda: children_view(task),
-        }
-    )
+    return View(_TASK, task)
 
 
-def children_view(task: TaskState) -> View:
-    """Return the children of a group by id."""
-    return View({child.task_id: _viewer(child) for child in task.children})
+_TASK: Sources[TaskState] = {
+    "id": lambda task: task.task_id,
+    "type": lambda task: task.node.type,
+    "status": lambda task: task.status,
+    "input": lambda task: task.input,
+    "with": lambda task: task.input,
+    "output": lambda task: task.output,
+    "error": lambda task: task.error,
+    "children": ChildrenView,
+}
+
+_RUN: Sources[Run] = {
+    "workflow": lambda run: {
+        "id": run.program.id,
+        "input": run.input,
+        "output": run.output,
+        "status": run.status,
+    },
+    "input": lambda run: run.input,
+    "env": lambda run: run.env,
+    "status": lambda run: run.status,
+    "error": lambda run: run.error,
+    "project": lambda run: {"id": run.project, "name": run.project},
+    "workflow_id": lambda run: run.program.id,
+    "workflow_exec_id": lambda run: run.id,
+    **dict.fromkeys(EMPTY, lambda _: {}),
+}
+"""What every template sees of the run it is in."""
 
 
-def _viewer(task: TaskState) -> Source:
-    return lambda: task_view(task)
+class Scope(NamedTuple):
+    """Where a template of a task stands. `output` is the task's raw output, for its own `outputs`."""
+
+    task: TaskState
+    output: Json = None
 
 
-def of_run(run: Run) -> View:
+def _of_run(source: Callable[[Run], Json]) -> Callable[[Scope], Json]:
+    return lambda scope: source(scope.task.run)
+
+
+_SCOPE: Sources[Scope] = {
+    **{name: _of_run(source) for name, source in _RUN.items()},
+    "tasks": lambda scope: TasksView(scope.task.run, scope.task),
+    "task": lambda scope: task_view(scope.task),
+    "current": lambda scope: task_view(scope.task),
+    "parent": lambda scope: _parent_view(scope.task, MAX_PARENTS),
+    "input": lambda scope: _input(scope.task),
+    "with": lambda scope: scope.task.input,
+    "env": lambda scope: {**scope.task.run.env, **scope.task.node.env},
+    "output": lambda scope: scope.output,
+    "children": lambda scope: ChildrenView(scope.task),
+    "progress": lambda scope: progress(scope.task),
+}
+"""What the templates of a task see."""
+
+_WHOLE_RUN: Sources[Run] = {**_RUN, "tasks": lambda run: TasksView(run, None)}
+"""What a workflow's `outputs` see."""
+
+
+def of_run(run: Run) -> View[Run]:
     """Return the variables of a workflow's `outputs`."""
-    return View(_run_sources(run, None))
+    return View(_WHOLE_RUN, run)
 
 
-def of_task(task: TaskState, output: Json = None) -> View:
+def of_task(task: TaskState, output: Json = None) -> View[Scope]:
     """Return the variables of a task; *output* is its raw output, for its own `outputs`."""
-    sources = _run_sources(task.run, task)
-    sources.update(
-        {
-            "task": lambda: task_view(task),
-            "current": lambda: task_view(task),
-            "parent": lambda: _parent_view(task, MAX_PARENTS),
-            "input": lambda: _input(task),
-            "with": lambda: task.input,
-            "env": lambda: {**task.run.env, **task.node.env},
-            "output": lambda: output,
-            "children": lambda: children_view(task),
-            "progress": lambda: progress(task),
-        }
-    )
-    _add_items(sources, task)
-    _add_signal(sources, task)
-    return View(sources)
+    return View(_around(task), Scope(task, output))
 
 
-def _add_signal(sources: dict[str, Source], task: TaskState) -> None:
+def of_signal(task: TaskState, signal: Signal, processor: TaskState | None) -> View[Scope]:
+    """Return the variables for the condition of a wait that looks at *signal*."""
+    sources = {
+        **_around(task),
+        "signal": lambda _: signal_view(signal),
+        "processor": lambda _: _processor_view(processor),
+    }
+    return View(sources, Scope(task))
+
+
+def of_candidate(task: TaskState, item: Json, index: int) -> View[Scope]:
+    """Return the variables for the `filter` of a collection and the id of its children."""
+    return View({**_around(task), **_item(task, item, index)}, Scope(task))
+
+
+def _around(task: TaskState) -> Sources[Scope]:
+    """Return the names that *task* sees: more inside of collections and waits."""
+    if task.parent is None and task.node.type != "wait":
+        return _SCOPE
+    return {**_SCOPE, **_items(task), **_signal(task)}
+
+
+def _signal(task: TaskState) -> Sources[Scope]:
     """Bind the signal that the nearest wait around *task* has in hand, or that ended *task*."""
     wait: TaskState | None = task
     while wait is not None and wait.node.type != "wait":
         wait = wait.parent
-    if wait is not None:
-        sources["signal"] = lambda: _signal_in_hand(wait)
+    return {} if wait is None else {"signal": lambda _: _signal_in_hand(wait)}
+
+
+def _items(task: TaskState) -> Sources[Scope]:
+    """Bind the items of every collection around *task*; the innermost is `.item`."""
+    collection = task.parent
+    if collection is None:
+        return {}
+    outer = _items(collection)
+    if collection.node.type != "collection":
+        return outer
+    item = collection.input["items"][task.position]
+    return {**outer, **_item(collection, item, task.position)}
+
+
+def _item(collection: TaskState, item: Json, index: int) -> Sources[Scope]:
+    task = collection.node.task
+    return {
+        **dict.fromkeys(("item", "_collection_item", task.item_var), lambda _: item),
+        **dict.fromkeys(("index", "_collection_index", task.index_var), lambda _: index),
+    }
 
 
 def _signal_in_hand(wait: TaskState) -> Json:
@@ -139,14 +228,6 @@ def _input(task: TaskState) -> Json:
     """Return what `with` gave the task, or the run's input for a task that was given nothing."""
     given = task.node.with_ is not None and task.input is not None
     return task.input if given else task.run.input
-
-
-def of_signal(task: TaskState, signal: Signal, processor: TaskState | None) -> View:
-    """Return the variables for the condition of a wait that looks at *signal*."""
-    sources = dict(of_task(task)._sources)  # noqa: SLF001 - the same class, two names more
-    sources["signal"] = lambda: signal_view(signal)
-    sources["processor"] = lambda: _processor_view(processor)
-    return View(sources)
 
 
 def signal_view(signal: Signal) -> dict[str, Json]:
@@ -171,58 +252,11 @@ def _processor_view(processor: TaskState | None) -> Json:
     return {**fields, "output": processor.output, "status": processor.status}
 
 
-def of_candidate(task: TaskState, item: Json, index: int) -> View:
-    """Return the variables for the `filter` of a collection and the id of its children."""
-    sources = dict(of_task(task)._sources)  # noqa: SLF001 - the same class, one scope further in
-    _bind_item(sources, task, item, index)
-    return View(sources)
-
-
-def _run_sources(run: Run, asking: TaskState | None) -> dict[str, Source]:
-    return {
-        "workflow": lambda: {
-            "id": run.program.id,
-            "input": run.input,
-            "output": run.output,
-            "status": run.status,
-        },
-        "tasks": lambda: TasksView(run, asking),
-        "input": lambda: run.input,
-        "env": lambda: run.env,
-        "status": lambda: run.status,
-        "error": lambda: run.error,
-        "project": lambda: {"id": run.project, "name": run.project},
-        "workflow_id": lambda: run.program.id,
-        "workflow_exec_id": lambda: run.id,
-        **_NOTHING,
-    }
-
-
 def _parent_view(task: TaskState, depth: int) -> Any:
     parent = task.parent
     if parent is None or depth == 0:
         return None
-    sources = dict(task_view(parent)._sources)  # noqa: SLF001 - the same class, one key more
-    sources["parent"] = lambda: _parent_view(parent, depth - 1)
-    return View(sources)
-
-
-def _add_items(sources: dict[str, Source], task: TaskState) -> None:
-    """Bind the items of every collection around *task*; the innermost is `.item`."""
-    collection = task.parent
-    if collection is None:
-        return
-    _add_items(sources, collection)
-    if collection.node.type == "collection":
-        _bind_item(sources, collection, collection.input["items"][task.position], task.position)
-
-
-def _bind_item(sources: dict[str, Source], collection: TaskState, item: Json, index: int) -> None:
-    task = collection.node.task
-    for name in ("item", "_collection_item", task.item_var):
-        sources[name] = lambda: item
-    for name in ("index", "_collection_index", task.index_var):
-        sources[name] = lambda: index
+    return View({**_TASK, "parent": lambda parent: _parent_view(parent, depth - 1)}, parent)
 
 
 def progress(group: TaskState) -> dict[str, Json]:
