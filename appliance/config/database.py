@@ -34,6 +34,7 @@ def choose(
     options = {
         "auto_migrate": values["database.auto_migrate"],
         "busy_timeout": values["database.busy_timeout"],
+        "ballast": values["database.ballast"],
         "connect_timeout": values["database.connect_timeout"],
         "max_open_conns": values["database.max_open_conns"],
     }

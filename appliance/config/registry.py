@@ -85,6 +85,8 @@ SETTINGS: tuple[Setting, ...] = (
             "Bring the schema up to date at start."),
     Setting("database.busy_timeout", "5s", values.seconds_or_milliseconds, "DB_BUSY_TIMEOUT", "",
             "SQLite: wait for a lock; a bare whole number means milliseconds."),
+    Setting("database.ballast", "16MiB", values.size, "DB_BALLAST", "",
+            "SQLite: room that is kept to start on a full disk; 0 keeps none."),
     Setting("database.connect_timeout", "5s", values.seconds, "DB_CONNECT_TIMEOUT",
             "--db-connect-timeout", "PostgreSQL: longest time to connect."),
     Setting("database.max_open_conns", "8", values.integer(1, 1000), "DB_MAX_OPEN_CONNS",

@@ -39,6 +39,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     busy_timeout: float = 5.0
     connect_timeout: float = 5.0
     max_open_conns: int = 8
+    ballast: int = 0
 
     def __repr__(self) -> str:
         return f"DatabaseSettings({self.driver}, {self.path or 'conninfo hidden'})"

@@ -25,6 +25,7 @@ from appliance.operations.identity import Identity
 from appliance.operations.native_tools import grant
 from appliance.operations.webhooks import Webhooks
 from appliance.store import migrations, open_database
+from appliance.store.ballast import Ballast
 from appliance.store.database import Database, settle
 from appliance.store.datadir import DataDirectory, InstanceLock
 from appliance.store.probe import Probe
@@ -88,6 +89,7 @@ class Appliance:
         self.webhooks.load(project)
         self._probe_again = 0.0
         self._broken = False
+        self._ballast: Ballast | None = None
         db.on_broken.append(self._break)
         self._tools: ToolSources | None = None
         definitions.follower = Follower(self._prepare, self._follow)
@@ -118,7 +120,7 @@ class Appliance:
             data = DataDirectory(settings.data_dir)
             data.prepare()
             lock = stack.enter_context(data.lock())
-            home = Path(settings.database.path).parent
+            home = Path(settings.database.path).parent  # absolute for a file of SQLite alone
             if home.is_absolute() and home != data.path:
                 stack.enter_context(DataDirectory(home).lock())  # two servers may share one file
             pool = ToolPools(tool_runtime(settings, project))
@@ -126,6 +128,9 @@ class Appliance:
             importing = asyncio.create_task(pool.open())
             stack.callback(importing.cancel)
             await asyncio.sleep(0)  # the tools are imported in their process while we go on here
+            ballast = Ballast(home, settings.database.ballast) if home.is_absolute() else None
+            if ballast is not None:
+                ballast.give_up()
             if settings.database.auto_migrate:
                 migrations.up(settings.database)
             else:
@@ -152,6 +157,8 @@ class Appliance:
                 log.info("runs.recovered", count=recovered)
             stack.push_async_callback(appliance.scheduler.close)
             await appliance.scheduler.open(resume=resume)
+            appliance._ballast = ballast
+            appliance._lay_ballast()
             yield appliance
 
     @property
@@ -199,7 +206,12 @@ class Appliance:
         if clock.monotonic() < self._probe_again:
             return
         await settle(self.db.write(lambda tx: Probe(tx).write(clock.now_us())))
+        self._lay_ballast()  # there may be room again
         self._probe_again = clock.monotonic() + PROBE_EVERY
+
+    def _lay_ballast(self) -> None:
+        if self._ballast is not None:
+            self._ballast.lay()
 
     async def ready(self) -> Readiness:
         """Tell whether a write can be acknowledged."""
@@ -209,10 +221,13 @@ class Appliance:
             checks["database"] = {"ok": True, "detail": f"{self.db.driver} acknowledges writes"}
         except ApplianceError as error:
             checks["database"] = {"ok": False, "detail": error.message}
+        if self._ballast is not None:
+            checks["storage"] = {"ok": self._ballast.enough, "detail": self._ballast.detail}
+        ready = all(check["ok"] for check in checks.values())
         problem = self.pool.problem
         checks["tools"] = {"ok": problem is None, "detail": problem or "tools can be called"}
         checks["schedules"] = {"ok": self.scheduler.clock_is_set, "detail": self.scheduler.detail}
-        return Readiness(bool(checks["database"]["ok"]), checks)
+        return Readiness(ready, checks)
 
 
 def tool_runtime(settings: Settings, project: Project) -> ToolRuntime:

@@ -7,7 +7,7 @@ import os
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .machine import memory_or
@@ -73,6 +73,32 @@ def mounted(place: Path, kind: str, size: str = "", options: str = "") -> Iterat
         yield made
     finally:
         made.forget()
+
+
+@contextmanager
+def in_memory(place: Path, size: str) -> Iterator[Path]:
+    """Mount a file system of this size at *place* that is in memory, for this block."""
+    place.mkdir()
+    _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(place))
+    try:
+        yield place
+    finally:
+        _run("umount", "-l", str(place))
+
+
+def fill(place: Path, *, leave: int = 0) -> Path:
+    """Put a file into *place* that takes all room but *leave* bytes, and return its path."""
+    foreign = place / "foreign"
+    with foreign.open("ab") as file, suppress(OSError):
+        while (free := _free(place) - leave) > 0:
+            file.write(bytes(min(free, 1 << 20)))
+            file.flush()
+    return foreign
+
+
+def _free(place: Path) -> int:
+    disk = os.statvfs(place)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _run(*command: str) -> str:
