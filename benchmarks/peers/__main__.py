@@ -22,29 +22,11 @@ from typing import Any
 
 from benchmarks.engine import disk_flushes_per_s
 from benchmarks.peers import plot, table
-from benchmarks.peers.compozy import PYZ, CompozyPostgres, CompozySqlite
-from benchmarks.peers.dbos import DbosPostgres, DbosSqlite, DbosSqliteWal
-from benchmarks.peers.huey import Huey
+from benchmarks.peers.compozy import PYZ
 from benchmarks.peers.install import Unavailable
+from benchmarks.peers.lineup import PEERS
 from benchmarks.peers.measure import QUICK, Measurement, Plan
-from benchmarks.peers.nodered import NodeRed
 from benchmarks.peers.peer import ROOT, Peer
-from benchmarks.peers.prefect import Prefect
-from benchmarks.peers.procrastinate import Procrastinate
-from benchmarks.peers.restate import Restate
-
-PEERS: tuple[type[Peer], ...] = (
-    CompozySqlite,
-    CompozyPostgres,
-    DbosSqlite,
-    DbosSqliteWal,
-    DbosPostgres,
-    Restate,
-    Huey,
-    Procrastinate,
-    NodeRed,
-    Prefect,
-)
 
 
 def main() -> None:

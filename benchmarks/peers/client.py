@@ -12,6 +12,8 @@ import uvloop
 
 from benchmarks.peers.load import Load, closed_loop
 
+LIMIT_S = 60  # of runs that were begun in time
+
 
 def request(path: str, body: Any, headers: Mapping[str, str]) -> bytes:
     """Return a POST as it goes over the wire."""
@@ -89,7 +91,8 @@ def load(port: int, message: bytes, in_flight: int, seconds: float) -> Load:
             await connection.send(message)
 
         try:
-            return await closed_loop([functools.partial(call, c) for c in connections], seconds)
+            callers = [functools.partial(call, connection) for connection in connections]
+            return await asyncio.wait_for(closed_loop(callers, seconds), seconds + LIMIT_S)
         finally:
             for connection in connections:
                 connection.transport.close()

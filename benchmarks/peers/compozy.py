@@ -31,7 +31,8 @@ class CompozySqlite(Server):
         shutil.copy2(PYZ, self._pyz)
         return "of this commit"
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """See `Peer.start`."""
         self.port = free_port()
         variables = {
             "SHIV_ROOT": str(self.scratch / "unpacked"),

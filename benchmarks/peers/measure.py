@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 import sys
 import time
@@ -60,9 +61,9 @@ class Measurement:
                     self._attempt(peer, number, self._load)
         for number in range(self._plan.rest_rounds):
             self._rest(number)
+            kill = functools.partial(self._attempt, number=number, measure=self._kill)
             with ThreadPoolExecutor(self._plan.kills_at_once) as pool:
-                for peer in self._shuffled():
-                    pool.submit(self._attempt, peer, number, self._kill)
+                list(pool.map(kill, self._shuffled()))
 
     def _shuffled(self) -> list[Peer]:
         return self._random.sample(self._peers, len(self._peers))
@@ -90,14 +91,16 @@ class Measurement:
         _say(f"round {number + 1}: {peer.title}: {told}")
 
     def _load(self, peer: Peer) -> dict[str, float]:
+        peer.forget()
         begin = time.perf_counter()
         peer.start()
         peer.load("one", 1, 0)
         cold = time.perf_counter() - begin
         self.durability[peer.name] = peer.durability()
-        time.sleep(1)
+        time.sleep(self._plan.settle / 5)
         idle = peer.usage()
-        peer.load("ten", IN_FLIGHT, 0 if peer.slow else self._plan.seconds / 4)
+        if not peer.slow:
+            peer.load("ten", IN_FLIGHT, self._plan.seconds / 4)
         figures = {"cold_s": cold, "rss_mib": idle.rss_mib, "pss_mib": idle.pss_mib}
         for flow, steps in STEPS.items():
             for in_flight in (IN_FLIGHT, 1):
@@ -123,6 +126,7 @@ class Measurement:
         try:
             for peer in self._shuffled():
                 with self._forgiving(peer, number):
+                    peer.forget()
                     peer.start()
                     peer.load("one", 1, 0)
                     resting.append(peer)
@@ -144,6 +148,7 @@ class Measurement:
         }
 
     def _kill(self, peer: Peer) -> dict[str, float]:
+        peer.forget()
         peer.start()
         notes = peer.home / "notes"
         notes.touch()
@@ -152,7 +157,7 @@ class Measurement:
         time.sleep(0.3)
         peer.kill()
         before = _noted("end", notes)
-        peer.start(fresh=False)
+        peer.start()
         _until(lambda: len(_noted("end", notes)) == KILLED, self._plan.recovery)
         in_flight = KILLED - len(before)
         survived = len(_noted("end", notes) - before)

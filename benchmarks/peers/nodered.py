@@ -35,7 +35,8 @@ class NodeRed(Server):
         self._node = install.node(self.scratch)
         return pins.NODE["nodered"][0].rpartition("@")[2]
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """See `Peer.start`."""
         self.port = free_port()
         settings = json.dumps({**SETTINGS, "uiPort": self.port})
         (self.home / "settings.js").write_text(f"module.exports = {settings};\n")

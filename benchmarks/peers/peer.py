@@ -62,15 +62,17 @@ class Peer(ABC):
             self._postgres = PostgresServer(durable=True)
         return self._install()
 
-    def start(self, *, fresh: bool = True) -> None:
-        """Start it and return when it takes runs; *fresh* forgets all that was before."""
-        if fresh:
-            shutil.rmtree(self.home, ignore_errors=True)
-            self.home.mkdir(parents=True)
-            if self._postgres is not None:
-                self._postgres.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-                self._postgres.execute(f"CREATE DATABASE {DATABASE}")
-        self._start()
+    def forget(self) -> None:
+        """Remove all that was kept, so that the next start is the first."""
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir(parents=True)
+        if self._postgres is not None:
+            self._postgres.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+            self._postgres.execute(f"CREATE DATABASE {DATABASE}")
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it and return when it takes runs."""
 
     @abstractmethod
     def load(self, flow: str, in_flight: int, seconds: float) -> Load:
@@ -116,10 +118,6 @@ class Peer(ABC):
     @abstractmethod
     def _install(self) -> str:
         """See `install`."""
-
-    @abstractmethod
-    def _start(self) -> None:
-        """See `start`."""
 
     def _run(
         self,

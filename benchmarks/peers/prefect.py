@@ -24,7 +24,8 @@ class Prefect(Library):
     def _where(self) -> str:
         return ""
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """See `Peer.start`."""
         port = free_port()
         self.variables = {
             "PREFECT_HOME": str(self.home / "prefect"),
@@ -35,7 +36,7 @@ class Prefect(Library):
         command = [self._python.with_name("prefect"), "server", "start", "--port", str(port)]
         process = self._run(command, self.variables)
         wait_for(f"http://127.0.0.1:{port}/api/health", process)
-        super()._start()
+        super().start()
 
 
 def main(_: str) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import functools
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -23,6 +24,8 @@ from typing import Any, ClassVar
 from benchmarks.peers import install, pins
 from benchmarks.peers.load import Load, closed_loop
 from benchmarks.peers.peer import ROOT, STAY_S, WORKERS, Peer
+
+ANSWER_LIMIT_S = 180
 
 
 class Library(Peer):
@@ -53,7 +56,8 @@ class Library(Peer):
         self._python = install.python(self.scratch, self.environment)
         return pins.PYTHON[self.environment][0].partition("==")[2]
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """See `Peer.start`."""
         command = [self._python, "-P", "-m", f"benchmarks.peers.{self.environment}", self._where()]
         self._process = self._run(command, {"PYTHONPATH": str(ROOT), **self.variables}, talks=True)
         self._durability = str(self._answer())
@@ -66,6 +70,8 @@ class Library(Peer):
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], ANSWER_LIMIT_S)[0]:
+            raise TimeoutError(f"its program said nothing for {ANSWER_LIMIT_S} s")
         line = self._process.stdout.readline()
         if not line:
             said = (self.home / "log").read_text(errors="replace").strip().splitlines()

@@ -34,7 +34,8 @@ class Restate(Server):
         shutil.copy2(SERVICE, self._modules)
         return pins.NODE["restate"][0].rpartition("@")[2]
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """See `Peer.start`."""
         base = self.home / "restate"
         if not base.exists():  # a server that is started again looks for its service where it was
             self.port, self._admin, self._internal, self._service = (free_port() for _ in range(4))
