@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -63,6 +64,11 @@ class Line:
     def send(self, data: bytes) -> None:
         """Send bytes. Raises OSError when nobody takes them."""
         self._socket.sendall(data)
+
+    @property
+    def readable(self) -> bool:
+        """Whether something has come, or the server has closed."""
+        return bool(select.select([self._socket], [], [], 0)[0])
 
     def answer(self, *, bodiless: bool = False) -> Answer | None:
         """Return the next answer, None when the server has closed. Raises OSError."""
