@@ -14,7 +14,7 @@ PROVE := RELIABILITY_PROGRAM=$(PYZ)
 SOURCES := $(shell find appliance migrations packaging -type f -not -name '*.pyc') pyproject.toml requirements/runtime.lock
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml
 
-.PHONY: help start test check fmt pyz bench reliability reliability-long lock clean
+.PHONY: help start test check fmt pyz bench bench-peers reliability reliability-long lock clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 18
@@ -39,6 +39,9 @@ pyz: $(PYZ) ## Build dist/compozy.pyz
 bench: $(PYZ) ## Measure speed and wear, print the figures
 	@for script in benchmarks/*.py; do PYTHONPATH=. $(BIN)/python "$$script"; done
 
+bench-peers: $(PYZ) ## Measure Compozy beside other products, 25 minutes; FLAGS=--quick is a short look
+	@PYTHONPATH=. $(BIN)/python -m benchmarks.peers $(FLAGS)
+
 reliability: $(PYZ) ## Prove in ten minutes that the built file loses nothing, whatever breaks
 	@$(PROVE) RELIABILITY=full $(BIN)/pytest $(PYTEST_FLAGS) -m "(scenario or reliability) and not soak"
 
@@ -50,7 +53,7 @@ lock: $(READY) ## Resolve the dependencies again and write requirements/*.lock
 	@$(BIN)/$(COMPILE) --upgrade --group test --constraint requirements/runtime.lock --output-file requirements/test.lock
 
 clean: ## Delete what was built, but never data/
-	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements/test.lock
