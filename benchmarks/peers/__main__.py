@@ -1,7 +1,6 @@
 """Compozy beside other products on this machine, told as tables, a plot and all raw rounds.
 
-make bench-peers
-make bench-peers FLAGS="--quick --only compozy-sqlite,dbos-sqlite"
+`make bench-peers` measures, and `make bench-peers FLAGS=--quick` only looks whether all can be.
 """
 
 from __future__ import annotations
@@ -44,6 +43,7 @@ def main() -> None:
             "commit": _commit(),
             "sha256": hashlib.sha256(PYZ.read_bytes()).hexdigest(),
             "machine": _machine(options.scratch),
+            "note": options.note,
             "seed": options.seed,
             "plan": options.plan._asdict(),
             "peers": told,
@@ -60,9 +60,7 @@ def write(results: table.Results, directory: Path) -> None:
     """Write the raw rounds, the tables and the plot, and print the tables."""
     directory.mkdir(parents=True, exist_ok=True)
     stem = f"{results['date']}-{results['commit']}"
-    (directory / f"{stem}.json").write_text(
-        json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-    )
+    (directory / f"{stem}.json").write_text(json.dumps(results, indent=1) + "\n")
     (directory / "peers.svg").write_text(plot.svg(results))
     text = table.page(results)
     (directory / "peers.md").write_text(text)
@@ -78,6 +76,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default=",".join(names), help="some of: %(default)s")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the order")
     parser.add_argument("--scratch", type=Path, default=ROOT / ".bench")
+    parser.add_argument("--note", default="", help="what else is to be known of this measurement")
     parser.add_argument("--results", type=Path, help="where they go [benchmarks/results]")
     options = parser.parse_args()
     options.only = options.only.split(",")

@@ -26,7 +26,7 @@ class DbosSqliteWal(DbosSqlite):
     """The same with the journal of SQLite switched to WAL, which is not its default."""
 
     name = "dbos-sqlite-wal"
-    title = "DBOS, SQLite patched to WAL"
+    title = "DBOS, SQLite in WAL"
 
     def _where(self) -> str:
         return f"{super()._where()}?wal"

@@ -37,9 +37,10 @@ FIGURES = (
     Figure("idle_cpu_ms_per_s", "idle CPU, ms/s", 1),
     Figure("idle_bytes_per_s", "idle bytes/s"),
 )
-COMPARED = tuple(
-    figure for figure in FIGURES if figure.key not in ("survivors", "idle_bytes_per_s")
-)
+_NOT_COMPARED = ("survivors", "idle_bytes_per_s")
+_NOT_BRIEF = ("one_1_step_ms", "ten_1_step_kib", "pss_mib", "cold_s", "idle_cpu_ms_per_s")
+COMPARED = tuple(figure for figure in FIGURES if figure.key not in _NOT_COMPARED)
+BRIEF = tuple(figure for figure in FIGURES if figure.key not in (*_NOT_BRIEF, "idle_bytes_per_s"))
 
 
 def values(records: Records, peer: str, key: str) -> dict[int, float]:

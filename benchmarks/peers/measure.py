@@ -81,7 +81,7 @@ class Measurement:
         try:
             yield
         except Exception as error:  # noqa: BLE001
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             self.failures.append({"peer": peer.name, "round": number, "reason": reason})
             _say(f"round {number + 1}: {peer.title} failed: {reason}")
 

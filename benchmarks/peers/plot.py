@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from benchmarks.peers.figures import FIGURES, Figure, values
+from benchmarks.peers.measure import KILLED
 
 PANELS = {
     "one_16_steps_per_s": "One-step runs per second, 16 in flight",
@@ -22,12 +23,13 @@ ROW, HEAD, FOOT = 24, 40, 30
 BARS = PANEL - NAMES - VALUES
 
 STYLE = """
-text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #334155 }
+text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #475569 }
 .title { font-weight: 600; font-size: 14px; fill: #0f172a }
-.note, .tick { font-size: 11px; fill: #64748b }
+.note, .tick { font-weight: 400; font-size: 11px; fill: #64748b }
 .grid { stroke: #e2e8f0 }
-.peer { fill: #94a3b8 }
-.ours { fill: #0d9488 }
+rect.peer { fill: #94a3b8 }
+rect.loses { fill: #dbe2ea }
+rect.ours { fill: #0d9488 }
 text.ours { fill: #0f766e; font-weight: 600 }
 """
 
@@ -36,18 +38,19 @@ def svg(results: dict[str, Any]) -> str:
     """Return the picture."""
     measured = [name for name, peer in results["peers"].items() if not peer["missing"]]
     panel_height = HEAD + ROW * len(measured) + FOOT
-    height = MARGIN * 2 + panel_height * 2 + GAP
+    height = MARGIN * 2.5 + panel_height * 2 + GAP
     parts = []
     for place, (key, title) in enumerate(PANELS.items()):
         figure = next(figure for figure in FIGURES if figure.key == key)
         x = MARGIN + (place % 2) * (PANEL + GAP)
-        y = MARGIN + (place // 2) * (panel_height + GAP / 2)
+        y = MARGIN + (place // 2) * (panel_height + GAP)
         drawn = _panel(results, figure, title, measured)
         parts.append(f'<g transform="translate({x:.0f} {y:.0f})">{drawn}</g>')
     machine = results["machine"]
     note = (
         f"Medians of {results['plan']['rounds']} interleaved rounds on {machine['cores']} cores, "
-        f"{results['date']}, commit {results['commit']}. Logarithmic scales."
+        f"{results['date']}, commit {results['commit']}. Logarithmic scales. "
+        "Pale: loses runs when it is killed."
     )
     parts.append(_text(MARGIN, height - MARGIN / 2, note, "note"))
     return (
@@ -80,7 +83,7 @@ def _panel(results: dict[str, Any], figure: Figure, title: str, names: list[str]
     ordered = sorted(found, key=lambda name: found[name], reverse=figure.more_is_better)
     for row, name in enumerate(ordered):
         peer, value = results["peers"][name], found[name]
-        kind = "ours" if peer["beside"] == name else "peer"
+        kind = _kind(results, name)
         y = HEAD + ROW * row
         length = BARS * (math.log10(value) - low) / (high - low) if value > 0 else 0
         parts += [
@@ -89,6 +92,13 @@ def _panel(results: dict[str, Any], figure: Figure, title: str, names: list[str]
             _text(NAMES + length + 6, y + 8, _short(value), kind),
         ]
     return "".join(parts)
+
+
+def _kind(results: dict[str, Any], name: str) -> str:
+    if results["peers"][name]["beside"] == name:
+        return "ours"
+    survivors = values(results["records"], name, "survivors").values()
+    return "loses" if survivors and min(survivors) < KILLED else "peer"
 
 
 def _bar(y: float, length: float, kind: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from typing import Any
@@ -42,6 +43,7 @@ class Prefect(Library):
 def main(_: str) -> None:
     """Serve the harness."""
     from prefect import flow, task
+    from prefect.exceptions import PrefectHTTPStatusError
 
     noop, rest, end = (task(function) for function in (step, stay, leave))
 
@@ -58,8 +60,14 @@ def main(_: str) -> None:
 
     flows = {function.__name__: flow(function) for function in (one, ten, staying)}
 
+    def run(name: str) -> Any:
+        """Run, and again while the server is too busy, as its SQLite soon is."""
+        while True:
+            with contextlib.suppress(PrefectHTTPStatusError):
+                return flows[name](1)
+
     def load(name: str, in_flight: int, seconds: float) -> Load:
-        return closed_loop_of_threads(lambda: flows[name](1), in_flight, seconds)
+        return closed_loop_of_threads(lambda: run(name), in_flight, seconds)
 
     def begin(count: int, notes: str) -> None:
         for n in range(count):

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.peers.figures import COMPARED, FIGURES, Figure, ratio, values
+from benchmarks.peers.figures import BRIEF, COMPARED, FIGURES, Figure, ratio, values
 
 Results = dict[str, Any]
 NOTHING = "-"
@@ -35,8 +35,8 @@ def _where(results: Results) -> str:
         f"({machine['cpu']}), {machine['flushes_per_s']:,} flushes of 4 KiB a second, "
         f"Python {machine['python']}. {plan['rounds']} rounds of {plan['seconds']:g} s a figure, "
         f"seed {results['seed']}. "
-        f"Load of the machine before: {machine['load_average']:.1f}."
-    )
+        f"Load of the machine before: {machine['load_average']:.1f}. {results['note']}"
+    ).strip()
 
 
 def durability(results: Results) -> str:
@@ -49,15 +49,14 @@ def durability(results: Results) -> str:
     )
 
 
-def medians(results: Results, figures: Sequence[Figure] = FIGURES, *, best: bool = True) -> str:
-    """Return a row for each peer with the medians of its rounds; *best* adds the best in brackets."""
+def medians(results: Results, figures: Sequence[Figure] = FIGURES) -> str:
+    """Return a row for each peer: the median of its rounds, and the best of them in brackets."""
 
     def cell(peer: str, figure: Figure) -> str:
         found = list(values(results["records"], peer, figure.key).values())
         if not found:
             return NOTHING
-        median = _number(statistics.median(found), figure.digits)
-        return f"{median} ({_number(figure.best(found), figure.digits)})" if best else median
+        return f"{_median(found, figure)} ({_number(figure.best(found), figure)})"
 
     return _table(results, list(results["peers"]), figures, cell)
 
@@ -67,11 +66,23 @@ def ratios(results: Results, figures: Sequence[Figure] = FIGURES) -> str:
     peers = results["peers"]
 
     def cell(peer: str, figure: Figure) -> str:
-        times = ratio(results["records"], figure, peers[peer]["beside"], peer)
-        return NOTHING if times is None else f"{times:,.{0 if times >= 10 else 1}f} x"
+        return _times(results, peer, figure) or NOTHING
 
     others = [name for name in peers if name != peers[name]["beside"]]
     return _table(results, others, figures, cell)
+
+
+def brief(results: Results, figures: Sequence[Figure] = BRIEF) -> str:
+    """Return a row for each peer: medians, and how many times better Compozy is in brackets."""
+
+    def cell(peer: str, figure: Figure) -> str:
+        found = list(values(results["records"], peer, figure.key).values())
+        if not found:
+            return NOTHING
+        times = None if figure.key == "survivors" else _times(results, peer, figure)
+        return f"{_median(found, figure)} ({times})" if times else _median(found, figure)
+
+    return _table(results, list(results["peers"]), figures, cell)
 
 
 def failures(results: Results) -> str:
@@ -99,5 +110,15 @@ def _table(
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _number(value: float, digits: int) -> str:
-    return f"{value:,.{digits}f}"
+def _times(results: Results, peer: str, figure: Figure) -> str | None:
+    ours = results["peers"][peer]["beside"]
+    times = None if ours == peer else ratio(results["records"], figure, ours, peer)
+    return None if times is None else f"{times:,.{0 if times >= 10 else 1}f} x"
+
+
+def _median(found: list[float], figure: Figure) -> str:
+    return _number(statistics.median(found), figure)
+
+
+def _number(value: float, figure: Figure) -> str:
+    return f"{value:,.{figure.digits}f}"

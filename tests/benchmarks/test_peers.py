@@ -8,6 +8,7 @@ import socketserver
 import threading
 import time
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from benchmarks.peers.measure import KILLED, Measurement, Plan
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.processes import Processes, usage
 from benchmarks.peers.program import Library
+from benchmarks.peers.publish import BEGIN, END, published
 
 SPEED = Figure("speed", "runs/s", more_is_better=True)
 DELAY = Figure("delay", "ms", 1)
@@ -41,6 +43,7 @@ def results(*records: dict[str, Any]) -> dict[str, Any]:
     return {
         "date": "2026-01-02",
         "commit": "abc",
+        "note": "It rained.",
         "seed": 1,
         "machine": {"cores": 2, "cpu": "CPU", "flushes_per_s": 9, "python": "3", "load_average": 0},
         "plan": {"rounds": 3, "seconds": 1.0},
@@ -87,7 +90,6 @@ def test_table_has_medians_and_the_best() -> None:
     """The median is what is told, the best beside it; best means most or least."""
     measured = results(*(record("ours", n, speed=v, delay=v) for n, v in enumerate([1, 2000, 3])))
     assert "| Ours | 3 (2,000) | 3.0 (1.0) |" in table.medians(measured, (SPEED, DELAY))
-    assert "| Ours | 3 | 3.0 |" in table.medians(measured, (SPEED, DELAY), best=False)
 
 
 def test_table_names_what_was_not_measured() -> None:
@@ -95,6 +97,19 @@ def test_table_names_what_was_not_measured() -> None:
     text = table.medians(results(), (SPEED,))
     assert "| Theirs | - |" in text
     assert "| Gone | not measured: no disk |" in text
+
+
+def test_readme_gets_the_table_between_its_marks() -> None:
+    """The README shows medians and ratios; what stands around them stays."""
+    records = [record("ours", 0, one_16_steps_per_s=30), record("theirs", 0, one_16_steps_per_s=2)]
+    text = published(f"before {BEGIN} old {END} after", results(*records))
+    assert text.startswith(f"before {BEGIN}")
+    assert text.endswith(f"{END} after")
+    assert "| Ours | 30 |" in text
+    assert "| Theirs | 2 (15 x) |" in text
+    assert "old" not in text
+    with pytest.raises(ValueError, match="no place"):
+        published("nothing", results())
 
 
 def test_page_tells_failures_and_durability() -> None:
@@ -105,13 +120,14 @@ def test_page_tells_failures_and_durability() -> None:
 
 
 def test_plot_is_a_picture_of_all_that_were_measured() -> None:
-    """It is XML, names each peer once a panel and marks ours; zero has a bar too."""
-    keys = {key: float(n) for n, key in enumerate(plot.PANELS)}
+    """It is XML with a bar for each in each panel, also for zero; those that lose runs are pale."""
+    keys = {key: float(n) for n, key in enumerate(plot.PANELS)} | {"survivors": 19}
     picture = ET.fromstring(
         plot.svg(results(record("ours", 0, **keys), record("theirs", 0, **keys)))
     )
     bars = [rect for rect in picture.iter("{http://www.w3.org/2000/svg}rect") if rect.get("class")]
-    assert [bar.get("class") for bar in bars].count("ours") >= len(plot.PANELS) - 1
+    kinds = Counter(bar.get("class") for bar in bars)
+    assert kinds["ours"] == kinds["loses"] >= len(plot.PANELS) - 1
     assert all(float(bar.get("width", "0")) > 0 for bar in bars)
 
 
