@@ -146,7 +146,8 @@ class Changes:
     events: list[RunEvent] = field(default_factory=list)
     calls: list[TaskState] = field(default_factory=list)
     kills: list[TaskState] = field(default_factory=list)
-    timers: list[TaskState] = field(default_factory=list)
+    timers: list[tuple[TaskState, float]] = field(default_factory=list)
+    """Tasks to be woken, and after how many seconds."""
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
     @property

@@ -182,9 +182,9 @@ class Driver:
         for task in changes.calls:
             if task.status == "RUNNING":
                 self._call(live, task)
-        for task in changes.timers:
+        for task, seconds in changes.timers:
             if task.wake_at is not None:
-                self._set_timer(live, task, task.wake_at)
+                self._set_timer(live, task, seconds)
 
     def _put_in_line(self, live: Live) -> None:
         del self.live[live.run.id]
@@ -305,15 +305,13 @@ class Driver:
 
     # -- timers -----------------------------------------------------------------------------------
 
-    def _set_timer(self, live: Live, task: TaskState, wake_at: int) -> None:
-        """Wake *task* later. A wall clock that jumped back must not stretch its time."""
-        asked = wake_at - task.updated_at
-        left = min(max(wake_at - clock.now_us(), 0), asked)
+    def _set_timer(self, live: Live, task: TaskState, seconds: float) -> None:
+        """Wake *task* later, by a clock that never jumps."""
         earlier = live.timers.pop(task.seq, None)
         if earlier is not None:
             earlier.cancel()
         live.timers[task.seq] = self._loop.call_later(
-            left / MICROSECONDS, self._wake, live, task.seq, task.attempt
+            seconds, self._wake, live, task.seq, task.attempt
         )
 
     def _wake(self, live: Live, seq: int, attempt: int) -> None:

@@ -150,7 +150,7 @@ def _on_resume(step: Step, _event: Resume) -> None:
 def _wake_up(step: Step, task: TaskState) -> None:
     in_group = task.parent is not None and task.parent.node.type in GROUPS
     if task.wake_at is not None:
-        step.changes.timers.append(task)
+        step.set_timer(task, task.wake_at)
     if task.status == "WAITING" and waits.is_idle(task):
         waits.look(step, task)
     elif task.status == "RUNNING" and task.node.type in GROUPS:
@@ -220,7 +220,7 @@ def _on_recover(step: Step, event: Recover) -> None:
         if task.status in TERMINAL:
             continue
         if task.wake_at is not None:
-            step.changes.timers.append(task)
+            step.set_timer(task, task.wake_at)
         elif task.status == "RUNNING" and task.node.type in CALLS:
             cut_off = True
             task.attempt += 1

@@ -82,8 +82,13 @@ class Step:
     def wake_after(self, task: TaskState, seconds: float) -> None:
         """Set the time that *task* is looked at again."""
         task.wake_at = self.now_us + round(seconds * MICROSECONDS)
-        self.changes.timers.append(task)
         self.touch(task)
+        self.set_timer(task, task.wake_at)
+
+    def set_timer(self, task: TaskState, wake_at: int) -> None:
+        """Have *task* woken. A wall clock that jumped back since must not stretch its time."""
+        left = min(max(wake_at - self.now_us, 0), wake_at - task.updated_at)
+        self.changes.timers.append((task, left / MICROSECONDS))
 
     def enter(self, task: TaskState) -> None:
         """Begin the work of *task*."""

@@ -152,7 +152,7 @@ class Simulation:
             if task.status == "RUNNING":
                 self.calls[task.seq] = task.attempt
                 self.called.append((task.task_id, task.attempt))
-        for task in changes.timers:
+        for task, _ in changes.timers:
             if task.wake_at is not None:
                 self.timers[task.seq] = task.attempt
         self.most_calls = max(self.most_calls, len(self.calls))
