@@ -41,17 +41,25 @@ def judge_pulse(server: Server, *, every_second: bool = True, patience_s: float 
     runs = _ended(server, time.monotonic() + patience_s)
     ticks = list(pages(server, "/schedules/pulse/ticks", "ticks"))
     findings = Findings()
-    seconds = Counter(clock.from_rfc3339(tick["tick"]) // clock.MICROSECONDS for tick in ticks)
-    findings.doubled += [f"tick {tick} is there twice" for tick in seconds if seconds[tick] > 1]
+    begun = {(_second(tick), tick["exec_id"]) for tick in ticks if tick["exec_id"]}
+    seconds = Counter(second for second, _ in begun)
+    findings.doubled += [f"tick {tick} began twice" for tick in seconds if seconds[tick] > 1]
     if every_second:
         missing = set(range(min(seconds), max(seconds))) - seconds.keys()
         findings.lost += [f"tick {tick} is missing" for tick in sorted(missing)]
         findings.lost += [f"a tick did not start: {tick}" for tick in ticks if not _started(tick)]
-    started = {tick["exec_id"] for tick in ticks} - {None}
+        findings.doubled += [f"{len(ticks)} ticks are told for {len(begun)}"] * (
+            len(ticks) > len(begun)
+        )
+    started = {exec_id for _, exec_id in begun}
     findings.doubled += [f"run {run} has no tick" for run in sorted(runs.keys() - started)]
     findings.lost += [f"run {run} is not there" for run in sorted(started - runs.keys())]
     findings.lost += [f"run {run} is {runs[run]}" for run in runs if runs[run] != "SUCCESS"]
     return findings
+
+
+def _second(tick: dict[str, Any]) -> int:
+    return clock.from_rfc3339(tick["tick"]) // clock.MICROSECONDS
 
 
 def _started(tick: dict[str, Any]) -> bool:

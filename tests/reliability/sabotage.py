@@ -61,7 +61,7 @@ def believe_lost_commits() -> None:
         with suppress(OutcomeUnknown):
             honest(session)
 
-    PostgresSession.commit = hopeful  # type: ignore[method-assign]
+    PostgresSession.commit = hopeful  # type: ignore[method-assign, assignment]
 
 
 @sabotage
@@ -79,7 +79,7 @@ def repeat_lost_commits() -> None:
         except OutcomeUnknown as error:
             raise Transient from error
 
-    PostgresSession.commit = stubborn  # type: ignore[method-assign]
+    PostgresSession.commit = stubborn  # type: ignore[method-assign, assignment]
 
 
 @sabotage
@@ -150,15 +150,15 @@ def sleep_by_the_wall_clock() -> None:
     from appliance.engine.driver import Driver, Live
     from appliance.engine.run import TaskState
 
-    async def look(driver: Driver, live: Live, task: TaskState, wake_at: int) -> None:
-        while clock.now_us() < wake_at:
+    async def look(driver: Driver, live: Live, task: TaskState) -> None:
+        while clock.now_us() < (task.wake_at or 0):
             await asyncio.sleep(0.05)
         driver._wake(live, task.seq, task.attempt)
 
-    def set_timer(driver: Driver, live: Live, task: TaskState, wake_at: int) -> None:
-        driver._in_background(look(driver, live, task, wake_at))
+    def set_timer(driver: Driver, live: Live, task: TaskState, _: float) -> None:
+        driver._in_background(look(driver, live, task))
 
-    Driver._set_timer = set_timer  # type: ignore[method-assign]
+    Driver._set_timer = set_timer  # type: ignore[method-assign, assignment]
 
 
 def main() -> None:

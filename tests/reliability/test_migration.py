@@ -17,7 +17,7 @@ import pytest
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, StorageFull
 from appliance.failpoint import VARIABLE
-from appliance.store import migrations, schema
+from appliance.store import migrations, schema, sqlite
 from appliance.store.schema import SqliteSchema
 from tests.postgres_server import PostgresServer
 from tests.store.described import tables
@@ -57,7 +57,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fresh]:
         yield lambda: DatabaseSettings(driver="sqlite", path=str(tmp_path / f"{next(numbers)}.db"))
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    made = []
+    made: list[str] = []
 
     def database() -> DatabaseSettings:
         made.append(name := f"empty_{len(made)}")
@@ -112,8 +112,10 @@ def test_a_kill_leaves_the_old_version_or_the_new(
     for place in PLACES:
         for number in moments(fresh, tmp_path, place, seed):
             settings = fresh()
-            server = Server(tmp_path, settings, **{VARIABLE: f"{place}:kill:{number}"})
-            assert -signal.SIGKILL == server.command("migrate", "up").returncode
+            server = Server(tmp_path, settings)
+            armed = ("env", f"{VARIABLE}={place}:kill:{number}")
+            killed = server.command("migrate", "up", wrapper=armed)
+            assert -signal.SIGKILL == killed.returncode
             verdict.findings.corrupt += judge_schema(settings, schemas)
             verdict.faults += 1
     verdict.scenario = f"A15 migration killed, {settings.driver}"
@@ -167,7 +169,7 @@ def stepwise(settings: DatabaseSettings, number: int) -> dict[str, Any]:
 
 def ran_out(settings: DatabaseSettings, pages: int) -> bool:
     """Migrate a database that may have so many pages; whether that was too few."""
-    connect = schema.sqlite.connect
+    connect = sqlite.connect
 
     def small(*args: Any, **named: Any) -> sqlite3.Connection:
         connection = connect(*args, **named)
@@ -175,7 +177,7 @@ def ran_out(settings: DatabaseSettings, pages: int) -> bool:
         return connection
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schema.sqlite, "connect", small)
+        patch.setattr(sqlite, "connect", small)
         try:
             migrations.up(settings)
         except StorageFull:

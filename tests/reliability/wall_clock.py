@@ -19,8 +19,8 @@ class WallClock:
         if compiler is None:
             pytest.skip("there is no C compiler for a wall clock that can be set")
         library, self._offset = directory / "wall_clock.so", directory / "offset"
-        made = [compiler, "-shared", "-fPIC", "-O2", "-o", library, SOURCE]
-        subprocess.run(made, check=True, timeout=60)
+        options = ["-shared", "-fPIC", "-O2", "-o"]
+        subprocess.run([compiler, *options, library, SOURCE], check=True, timeout=60)
         self.set(0)
         self.command = (
             *("env", f"LD_PRELOAD={library}"),
