@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pwd
 import shlex
 import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -86,11 +89,16 @@ class DataDirectory:
     def lock(self, url: str = "") -> InstanceLock:
         """Take the directory for this process and clear away what a crash left unfinished.
 
-        Raises: Locked, naming the process that holds it.
+        Raises: Locked, naming the process that holds it, InvalidConfiguration (read-only disk),
+        StorageFull, StorageBroken.
         """
-        descriptor = os.open(
-            self.lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self.lock_path, flags, 0o600)
+        except OSError as error:
+            if error.errno == errno.EROFS:  # after an error a disk may not even say that it is
+                _refuse_read_only(self.path)
+            raise atomic.fault(error, self.lock_path) from error
         if not _acquire(descriptor):
             holder = _read_holder(descriptor)
             os.close(descriptor)
@@ -143,6 +151,20 @@ class DataDirectory:
         return path
 
 
+@contextmanager
+def held(data: DataDirectory, database: str) -> Iterator[InstanceLock]:
+    """Hold *data* for this block, and the directory of a *database* file that is elsewhere.
+
+    Raises: Locked, naming the process that holds it.
+    """
+    home = Path(database).parent  # absolute for a file of SQLite alone
+    with ExitStack() as stack:
+        lock = stack.enter_context(data.lock())
+        if home.is_absolute() and home != data.path:
+            stack.enter_context(DataDirectory(home).lock())
+        yield lock
+
+
 def sweep_second_names(directory: Path) -> None:
     """Take away the second name that an interrupted restore gave to the database still in use.
 
@@ -181,10 +203,7 @@ def _check_directory(path: Path) -> None:
             f"{path} {_mode(status)} can be written by other users", f"chmod 700 {_quote(path)}"
         )
     if os.statvfs(path).f_flag & os.ST_RDONLY:
-        _refuse(
-            f"{path} is on a file system that is read-only",
-            f'sudo mount -o remount,rw "$(findmnt -n -o TARGET -T {_quote(path)})"',
-        )
+        _refuse_read_only(path)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         _refuse(f"{path} {_mode(status)} cannot be written", f"chmod 700 {_quote(path)}")
 
@@ -209,6 +228,13 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
             f"{path} belongs to {_user(status.st_uid)}, not to {me}, who runs this",
             f"sudo chown -R {me} {_quote(path)}",
         )
+
+
+def _refuse_read_only(path: Path) -> NoReturn:
+    _refuse(
+        f"{path} is on a file system that is read-only",
+        f'sudo mount -o remount,rw "$(findmnt -n -o TARGET -T {_quote(path)})"',
+    )
 
 
 def _refuse(wrong: str, remedy: str) -> NoReturn:

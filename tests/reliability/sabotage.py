@@ -118,7 +118,7 @@ def look_away() -> None:
     """Do not look whether the files of the database are still there."""
     from appliance.store.files import Files
 
-    Files.look = lambda *_: None  # type: ignore[method-assign, assignment]
+    Files.look = lambda *_: None  # type: ignore[method-assign]
 
 
 @sabotage
@@ -159,6 +159,16 @@ def sleep_by_the_wall_clock() -> None:
         driver._in_background(look(driver, live, task))
 
     Driver._set_timer = set_timer  # type: ignore[method-assign, assignment]
+
+
+@sabotage
+def take_no_lock() -> None:
+    """Use a data directory and a database whoever else does."""
+    from appliance.store import datadir
+    from appliance.store.postgres import PostgresDatabase
+
+    datadir._acquire = lambda _: True
+    PostgresDatabase.claim = lambda _: None  # type: ignore[method-assign, assignment]
 
 
 def main() -> None:

@@ -34,12 +34,12 @@ DISK_FULL = 74
 
 
 @contextmanager
-def small_disk(home: Path, **environment: str) -> Iterator[Server]:
+def small_disk(home: Path, ballast: str = "16MiB") -> Iterator[Server]:
     """Give a server whose data directory has little room."""
     needs("tmpfs")
     with in_memory(home / "data", "24m") as place:
         settings = DatabaseSettings(path=str(place / "app.db"))
-        yield Server(home, settings, **environment)
+        yield Server(home, settings, DB_BALLAST=ballast)
 
 
 def fill_while_asked(server: Server, history: History, seed: str) -> None:
@@ -121,6 +121,7 @@ def start_without_room(server: Server, history: History, seed: str) -> None:
         _until(lambda: server.answers)
         assert server.call("GET", "/users")["users"]
         assert "ballast.given_up" in server.log
+        assert (server.home / "data" / "ballast").exists(), "it is kept for the next start"
         foreign.unlink()
         _until(lambda: server.ready)
         assert Outcome.OK is note(server, history, f"{seed}-after")
@@ -133,7 +134,7 @@ def test_without_ballast_a_full_disk_keeps_the_server_from_starting(
 ) -> None:
     """What the ballast is good for: without it a crash and a full disk end in exit code 74."""
     history = History(tmp_path / "history")
-    with small_disk(tmp_path, DB_BALLAST="0") as server:
+    with small_disk(tmp_path, "0") as server:
         with server.running() as process, Load(server, history, seed):
             time.sleep(0.3)
             process.kill()

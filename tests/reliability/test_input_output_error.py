@@ -10,10 +10,8 @@ from __future__ import annotations
 import copy
 import random
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliance.config import DatabaseSettings
@@ -26,7 +24,7 @@ from .powerloss import Disk
 from .remains import Said, clerk, heard, judge
 from .serving import Server
 from .tiers import sized
-from .trace import calls, traced
+from .trace import calls, striking, traced
 from .verdict import Verdict
 
 FAULTS = sized(5, 40, 400)
@@ -115,7 +113,7 @@ def test_a_server_says_so_and_leaves(
     for number in range(verdict.faults):
         fault = f"fdatasync:error=EIO:when={dice.randint(10, 60)}"
         load = Load(server, history, f"{seed}-{number}")
-        with server.running() as process, _striking(process.pid, path, fault), load:
+        with server.running() as process, striking(process.pid, path, fault), load:
             assert STORAGE_BROKE == process.wait(20), server.log
     with server.running() as process:
         verdict.add(oracle.judge(server, history, verdict.faults))
@@ -124,16 +122,3 @@ def test_a_server_says_so_and_leaves(
     verdict.recoveries = server.recoveries
     assert any("503 storage_broken" in str(write.answer) for write in history.writes)
     conclude(verdict)
-
-
-@contextmanager
-def _striking(pid: int, path: str, fault: str) -> Iterator[None]:
-    """Have a call of a running process on a database or its log fail."""
-    command = ["strace", "-f", "-p", str(pid), "-P", path, "-P", f"{path}-wal", "-o", "/dev/null"]
-    with subprocess.Popen([*command, "-e", f"inject={fault}"], stderr=subprocess.PIPE) as strace:
-        assert strace.stderr is not None
-        assert b"attached" in strace.stderr.readline()
-        try:
-            yield
-        finally:
-            strace.terminate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -47,6 +48,19 @@ def traced(command: list[str], trace: Path, *inject: str) -> int:
     return subprocess.run(
         [*strace, *filters, *faults, *command], stdout=subprocess.PIPE, check=False, timeout=120
     ).returncode
+
+
+@contextmanager
+def striking(pid: int, path: str, fault: str) -> Iterator[None]:
+    """Have a call of a running process on a database or its log fail."""
+    command = ["strace", "-f", "-p", str(pid), "-P", path, "-P", f"{path}-wal", "-o", "/dev/null"]
+    with subprocess.Popen([*command, "-e", f"inject={fault}"], stderr=subprocess.PIPE) as strace:
+        assert strace.stderr is not None
+        assert b"attached" in strace.stderr.readline()
+        try:
+            yield
+        finally:
+            strace.terminate()
 
 
 def calls(trace: Path) -> Iterator[Call]:

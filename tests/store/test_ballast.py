@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from appliance.store.ballast import Ballast
@@ -37,6 +36,6 @@ def test_who_wants_none_has_none(tmp_path: Path) -> None:
     ballast = Ballast(tmp_path, 0)
     ballast.give_up()
     ballast.lay()
-    assert [] == os.listdir(tmp_path)
+    assert [] == list(tmp_path.iterdir())
     assert ballast.enough
     assert "0 MiB are kept" in ballast.detail
