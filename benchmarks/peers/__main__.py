@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import platform
@@ -21,7 +20,6 @@ from typing import Any
 
 from benchmarks.engine import disk_flushes_per_s
 from benchmarks.peers import plot, table
-from benchmarks.peers.compozy import PYZ
 from benchmarks.peers.install import Unavailable
 from benchmarks.peers.lineup import PEERS
 from benchmarks.peers.measure import QUICK, Measurement, Plan
@@ -41,7 +39,6 @@ def main() -> None:
         results = {
             "date": time.strftime("%Y-%m-%d"),
             "commit": _commit(),
-            "sha256": hashlib.sha256(PYZ.read_bytes()).hexdigest(),
             "machine": _machine(options.scratch),
             "note": options.note,
             "seed": options.seed,

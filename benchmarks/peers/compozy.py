@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 
 from benchmarks.peers import client
@@ -29,7 +30,7 @@ class CompozySqlite(Server):
         # A copy, so that one run measures one file although somebody may build another meanwhile.
         self._pyz = self.scratch / "compozy.pyz"
         shutil.copy2(PYZ, self._pyz)
-        return "of this commit"
+        return f"with SHA-256 {hashlib.sha256(self._pyz.read_bytes()).hexdigest()[:16]}"
 
     def start(self) -> None:
         """See `Peer.start`."""

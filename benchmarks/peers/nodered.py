@@ -45,7 +45,7 @@ class NodeRed(Server):
         process = self._run(
             [self._node, program, "--userDir", self.home], {"NODE_ENV": "production"}
         )
-        wait_for(f"http://127.0.0.1:{self.port}/", process)
+        wait_for(f"http://127.0.0.1:{self.port}/ready", process)
 
 
 def flows() -> list[dict[str, Any]]:
@@ -59,15 +59,15 @@ def flows() -> list[dict[str, Any]]:
         *_noting("end"),
     ]
     answering = {**answer, "id": "answer", "z": "tab", "wires": []}
-    stays = _chain("stay", stay)
+    ready, stays = _chain("ready", [answer], "get"), _chain("stay", stay)
     stays[0]["wires"][0].append("answer")
     one, ten = _chain("one", [step, answer]), _chain("ten", [*[step] * 10, answer])
-    return [{"id": "tab", "type": "tab", "label": "bench"}, *one, *ten, *stays, answering]
+    return [{"id": "tab", "type": "tab", "label": "bench"}, *ready, *one, *ten, *stays, answering]
 
 
-def _chain(flow: str, nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return *nodes* one after the other behind a POST to the name of the flow."""
-    entry = {"type": "http in", "url": f"/{flow}", "method": "post"}
+def _chain(flow: str, nodes: list[dict[str, Any]], method: str = "post") -> list[dict[str, Any]]:
+    """Return *nodes* one after the other behind a request to the name of the flow."""
+    entry = {"type": "http in", "url": f"/{flow}", "method": method}
     ids = [f"{flow}{place}" for place in range(len(nodes) + 1)]
     following = [[[name]] for name in ids[1:]] + [[[]]]
     return [

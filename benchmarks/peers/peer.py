@@ -2,7 +2,7 @@
 
 Each does the same work. A step is a function that returns the small number it was given. There are
 three flows: `one` is one step, `ten` is ten steps in a row, `stay` is the one for kills: a step that
-notes `begin N` in a file and takes a second, and after it a step that notes `end N`.
+notes `begin N` in a file and takes three seconds, and after it a step that notes `end N`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 STEPS = {"one": 1, "ten": 10}
-STAY_S = 1.0
+STAY_S = 3.0
 WORKERS = 20
 DATABASE = "bench"
 
@@ -155,7 +155,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], limit_s: float = 60) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], limit_s: float = 120) -> None:
     """Return as soon as *url* of *process* answers well.
 
     Raises:

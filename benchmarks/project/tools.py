@@ -12,9 +12,9 @@ def noop(n: int = 0) -> dict[str, int]:
 
 
 def stay(n: int, notes: str) -> dict[str, int]:
-    """Note that run *n* has begun and take a second."""
+    """Note that run *n* has begun and take three seconds."""
     _note(f"begin {n}", notes)
-    time.sleep(1)
+    time.sleep(3)
     return {"n": n}
 
 
