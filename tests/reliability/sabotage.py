@@ -171,6 +171,17 @@ def take_no_lock() -> None:
     PostgresDatabase.claim = lambda _: None  # type: ignore[method-assign, assignment]
 
 
+@sabotage
+def let_them_guess() -> None:
+    """Count no failed login, and save the work of a check where there is nothing to check."""
+    from appliance.operations import passwords
+    from appliance.operations.throttle import Backoff
+
+    honest = passwords.verify
+    Backoff.add = lambda _self, _name: None  # type: ignore[method-assign, misc, assignment]
+    passwords.verify = lambda hashed, password: bool(hashed) and honest(hashed, password)
+
+
 def main() -> None:
     """Take the protection away and run the program."""
     name = sys.argv.pop(1)
