@@ -22,7 +22,7 @@ from appliance.config import DatabaseSettings
 from appliance.errors import Locked, NotFound, NotSupported
 from appliance.failpoint import failpoint
 from appliance.store import faults
-from appliance.store.datadir import BEFORE_RESTORE, DataDirectory, sweep_second_names
+from appliance.store.datadir import BEFORE_RESTORE, DataDirectory, held, sweep_second_names
 
 _COMPANIONS = ("-wal", "-shm", "-journal")
 _UNREADABLE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
@@ -50,7 +50,7 @@ def restore(
     if not source.is_file():
         raise NotFound(f"There is no archive {source}.")
     data.prepare()
-    with data.lock(), source.open("rb") as file, atomic.scratch(database) as fresh:
+    with held(data, settings.path), source.open("rb") as file, atomic.scratch(database) as fresh:
         manifest = verification.unpack(file, fresh)
         if dry_run:
             return Restored(manifest, None)

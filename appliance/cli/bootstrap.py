@@ -96,11 +96,11 @@ async def _identity(settings: Settings) -> AsyncIterator[tuple[Identity, DataDir
     log.configure("warning", settings.log_format)
     from appliance.operations.identity import Identity
     from appliance.store import migrations, open_database
-    from appliance.store.datadir import DataDirectory
+    from appliance.store.datadir import DataDirectory, held
 
     data = DataDirectory(settings.data_dir)
     data.prepare()
-    with data.lock():
+    with held(data, settings.database.path):
         migrations.up(settings.database)
         database = open_database(settings.database)
         try:

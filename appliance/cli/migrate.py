@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -69,13 +69,19 @@ def status(invocation: Invocation) -> None:
 
 @contextmanager
 def _database(invocation: Invocation) -> Iterator[DatabaseSettings]:
-    """Hold the data directory, so that no server runs meanwhile."""
-    from appliance.store.datadir import DataDirectory
+    """Hold the data directory and the database, so that no server runs meanwhile."""
+    from appliance.store import open_database
+    from appliance.store.datadir import DataDirectory, held
 
     settings = invocation.load().settings
     data = DataDirectory(settings.data_dir)
     data.prepare()
-    with data.lock():
+    with ExitStack() as stack:
+        stack.enter_context(held(data, settings.database.path))
+        if settings.database.driver == "postgres":
+            database = open_database(settings.database)
+            stack.callback(database.close)
+            database.claim()
         yield settings.database
 
 

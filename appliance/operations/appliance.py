@@ -27,7 +27,7 @@ from appliance.operations.webhooks import Webhooks
 from appliance.store import migrations, open_database
 from appliance.store.ballast import Ballast
 from appliance.store.database import Database, settle
-from appliance.store.datadir import DataDirectory, InstanceLock
+from appliance.store.datadir import DataDirectory, InstanceLock, held
 from appliance.store.probe import Probe
 from appliance.tools.pool import ToolRuntime
 from appliance.tools.pools import ToolPools
@@ -119,10 +119,8 @@ class Appliance:
         async with AsyncExitStack() as stack:
             data = DataDirectory(settings.data_dir)
             data.prepare()
-            lock = stack.enter_context(data.lock())
+            lock = stack.enter_context(held(data, settings.database.path))
             home = Path(settings.database.path).parent  # absolute for a file of SQLite alone
-            if home.is_absolute() and home != data.path:
-                stack.enter_context(DataDirectory(home).lock())  # two servers may share one file
             pool = ToolPools(tool_runtime(settings, project))
             stack.push_async_callback(pool.close)
             importing = asyncio.create_task(pool.open())
