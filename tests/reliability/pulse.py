@@ -11,7 +11,7 @@ from typing import Any
 
 from appliance import clock
 
-from .oracle import Findings, pages
+from .oracle import UNFINISHED, Findings, pages
 from .serving import PROJECT, Server
 
 _PULSE = {
@@ -33,46 +33,48 @@ def project(directory: Path) -> Path:
 
 
 def judge_pulse(server: Server, *, every_second: bool = True, patience_s: float = 60.0) -> Findings:
-    """Stop the pulse, wait for its runs, and compare them with its ledger.
+    """Stop the pulse, wait for its runs, and compare them with the seconds and with its ledger.
 
     *every_second* has a run, unless the clock was set meanwhile: then some were missed.
     """
     server.call("POST", "/schedules/pulse/pause")
     runs = _ended(server, time.monotonic() + patience_s)
     ticks = list(pages(server, "/schedules/pulse/ticks", "ticks"))
+    told = {tick["exec_id"] for tick in ticks} - {None}
     findings = Findings()
-    begun = {(_second(tick), tick["exec_id"]) for tick in ticks if tick["exec_id"]}
-    seconds = Counter(second for second, _ in begun)
+    seconds = Counter(_second(run["origin"]["tick"]) for run in runs.values())
     findings.doubled += [f"tick {tick} began twice" for tick in seconds if seconds[tick] > 1]
+    findings.lost += [f"run {run} is not there" for run in sorted(told - runs.keys())]
+    findings.lost += [f"{run} did not succeed" for run in runs.values() if not _succeeded(run)]
     if every_second:
         missing = set(range(min(seconds), max(seconds))) - seconds.keys()
         findings.lost += [f"tick {tick} is missing" for tick in sorted(missing)]
         findings.lost += [f"a tick did not start: {tick}" for tick in ticks if not _started(tick)]
-        findings.doubled += [f"{len(ticks)} ticks are told for {len(begun)}"] * (
-            len(ticks) > len(begun)
-        )
-    started = {exec_id for _, exec_id in begun}
-    findings.doubled += [f"run {run} has no tick" for run in sorted(runs.keys() - started)]
-    findings.lost += [f"run {run} is not there" for run in sorted(started - runs.keys())]
-    findings.lost += [f"run {run} is {runs[run]}" for run in runs if runs[run] != "SUCCESS"]
+        findings.doubled += ["a tick is told twice"] * (len(ticks) > len(told))
     return findings
 
 
-def _second(tick: dict[str, Any]) -> int:
-    return clock.from_rfc3339(tick["tick"]) // clock.MICROSECONDS
+def _second(moment: str) -> int:
+    return clock.from_rfc3339(moment) // clock.MICROSECONDS
 
 
 def _started(tick: dict[str, Any]) -> bool:
     return (tick["outcome"], tick["reason"]) == ("started", "")
 
 
-def _ended(server: Server, deadline: float) -> dict[str, str]:
-    """Return the state of each run by its id, once all have ended. What is set aside is resumed."""
+def _succeeded(run: dict[str, Any]) -> bool:
+    return bool(run["status"] == "SUCCESS")
+
+
+def _ended(server: Server, deadline: float) -> dict[str, dict[str, Any]]:
+    """Return each run by its id, once all have ended. What is set aside is resumed."""
     while True:
         listed = pages(server, "/workflows/pulse/executions", "executions")
-        runs = {run["workflow_exec_id"]: run["status"] for run in listed}
-        if time.monotonic() > deadline or not {"PENDING", "RUNNING", "PAUSED"} & {*runs.values()}:
+        runs = {run["workflow_exec_id"]: run for run in listed}
+        open_ = [run for run in runs.values() if run["status"] in UNFINISHED]
+        if time.monotonic() > deadline or not open_:
             return runs
-        for run in [run for run, status in runs.items() if status == "PAUSED"]:
-            server.call("POST", f"/executions/workflows/{run}/resume")
+        for run in open_:
+            if run["status"] == "PAUSED":
+                server.call("POST", f"/executions/workflows/{run['workflow_exec_id']}/resume")
         time.sleep(0.1)

@@ -64,7 +64,7 @@ def await_pulse(server: Server) -> None:
     """Wait until the schedule has started another run."""
     path = "/workflows/pulse/executions"
     before = {run["workflow_exec_id"] for run in pages(server, path, "executions")}
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while before >= {run["workflow_exec_id"] for run in pages(server, path, "executions")}:
         assert time.monotonic() < deadline, "the schedule has stopped"
         time.sleep(0.1)

@@ -1,0 +1,84 @@
+"""A11: two programs on one data directory, on one database file, or on one PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+
+from appliance.config import DatabaseSettings
+from appliance.errors import Locked
+
+from .serving import PROJECT, Server
+from .verdict import Verdict
+
+COMMANDS = {
+    "start": ("start", str(PROJECT)),
+    "migrate up": ("migrate", "up"),
+    "migrate down": ("migrate", "down", "--to", "0", "--yes"),
+    "bootstrap": ("auth", "bootstrap", "--force"),
+    "restore": ("restore", "any.zip"),
+}
+"""What may not happen beside a server."""
+
+
+def neighbour(server: Server, database: DatabaseSettings, sabotage: str = "") -> Server:
+    """Return another program with a data directory of its own and the same database."""
+    home = server.home / "neighbour"
+    home.mkdir()
+    return Server(home, database, sabotage=sabotage)
+
+
+def commands(database: DatabaseSettings, *, elsewhere: bool) -> list[str]:
+    """Return what must be refused. PostgreSQL has its own restore, and a new key does no harm."""
+    harmless = {"restore"} | ({"bootstrap"} if elsewhere else set())
+    in_file = database.driver == "sqlite"
+    return [name for name in COMMANDS if in_file or name not in harmless]
+
+
+def judge_refusal(server: Server, name: str, holder: str) -> list[str]:
+    """Try a command and look whether it is refused as it should; return what is wrong."""
+    (server.home / "any.zip").touch()
+    said = server.command(*COMMANDS[name])
+    if Locked.exit_code != said.returncode:
+        return [f"{name} ended with {said.returncode}: {said.stdout} {said.stderr}"]
+    told = holder in said.stderr.splitlines()[-1]
+    return [] if told else [f"{name} does not say who is there: {said.stderr}"]
+
+
+def who(process: Popen[bytes], database: DatabaseSettings) -> str:
+    """Return how a refusal names the holder of a database: PostgreSQL does not know the process."""
+    return f"process {process.pid}" if database.driver == "sqlite" else "Another server"
+
+
+def test_a_second_program_is_refused(
+    database: DatabaseSettings, tmp_path: Path, conclude: Callable[[Verdict], None]
+) -> None:
+    """It ends with 73 and says who is there, and the first one goes on; a kill leaves no lock."""
+    server = Server(tmp_path, database)
+    other = neighbour(server, database)
+    verdict = Verdict(f"A11 two programs, {database.driver}")
+    with server.running() as process:
+        for place, holder in ((server, f"process {process.pid}"), (other, who(process, database))):
+            for name in commands(database, elsewhere=place is other):
+                verdict.findings.corrupt += judge_refusal(place, name, holder)
+                verdict.faults += 1
+        server.call("POST", "/users", {"email": "ada@example.org"})
+    with other.running():  # the server was killed
+        assert Locked.exit_code == server.command(*COMMANDS["start"]).returncode
+    verdict.recoveries = other.recoveries
+    conclude(verdict)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_servers_without_locks_are_caught(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A program that takes no lock is at work beside the first one, which is seen."""
+    database: DatabaseSettings = request.getfixturevalue(f"{kind}_settings")
+    server = Server(tmp_path, database)
+    other = neighbour(server, database, sabotage="take_no_lock")
+    with server.running() as process:
+        assert judge_refusal(other, "migrate up", who(process, database))
