@@ -6,7 +6,14 @@ A message is one sentence (what, where) and, after a semicolon or full stop, wha
 
 from __future__ import annotations
 
+import errno
 from typing import Any, ClassVar
+
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+"""Too many open files, here or on the machine; no memory; no more processes or threads."""
+
+_NO_THREAD = "can't start new thread"
+"""Python has no class and no number for this one."""
 
 
 class ApplianceError(Exception):
@@ -132,6 +139,15 @@ class Overloaded(Unavailable):
     """The server has more to write than it can keep up with; try again in a second."""
 
     exit_code, code = 75, "overloaded"
+
+    @classmethod
+    def by(cls, error: BaseException | None) -> Overloaded | None:
+        """Return what *error* means when the machine has no room for more work, otherwise None."""
+        short = isinstance(error, MemoryError) or str(error) == _NO_THREAD
+        if short or getattr(error, "errno", None) in _NO_ROOM:
+            why = getattr(error, "strerror", "") or "memory is short"
+            return cls(f"There is no room for this now ({why}); try again in a moment.")
+        return None
 
 
 class OutcomeUnknown(ApplianceError):

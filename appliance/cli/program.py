@@ -12,7 +12,7 @@ import click
 from appliance import __version__
 from appliance.cli.lazy import LazyGroup
 from appliance.cli.output import fail, plain
-from appliance.errors import ApplianceError, InvalidProject, UsageError
+from appliance.errors import ApplianceError, InvalidProject, Overloaded, UsageError
 
 _COMMANDS = {
     "start": "start:start",
@@ -80,6 +80,8 @@ def _report(error: ApplianceError, *, trace: bool) -> int:
 
 
 def _unexpected(error: Exception, *, trace: bool) -> int:
+    if lack := Overloaded.by(error):
+        return _report(lack, trace=trace)
     if isinstance(error, OSError) and error.strerror:
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         fail(f"{what}.")

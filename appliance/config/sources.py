@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from appliance.config import registry
-from appliance.errors import InvalidConfiguration
+from appliance.errors import InvalidConfiguration, Overloaded
 
 Origin = Literal["default", "compozy.yaml", ".env", "environment", "flag"]
 
@@ -187,6 +187,8 @@ def _read(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
+        if lack := Overloaded.by(error):
+            raise lack from error
         raise InvalidConfiguration(f"{path} cannot be read: {error.strerror}.") from None
     if len(data) > _MAX_FILE_BYTES:
         raise InvalidConfiguration(f"{path} is larger than {_MAX_FILE_BYTES} bytes.")

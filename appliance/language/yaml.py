@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from appliance.errors import Overloaded
 from appliance.language.model import Json
 from appliance.language.problems import InvalidDocument, Problem
 
@@ -142,6 +143,8 @@ def read(path: pathlib.Path, file: str) -> Document:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
+        if lack := Overloaded.by(error):
+            raise lack from error
         _refuse(file, -1, -1, f"cannot be read: {error.strerror}")
     _refuse_large(len(raw), file)
     try:

@@ -81,7 +81,8 @@ def describe(error: BaseException, instance: str) -> Problem:
         case HTTPException(status_code=status) if status < 500:
             return problem(status, _code(status), error.detail, instance)
         case _:
-            return _unexpected(error, instance)
+            lack = Overloaded.by(error)
+            return describe(lack, instance) if lack else _unexpected(error, instance)
 
 
 def headers(error: BaseException) -> dict[str, str]:

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import httptools
 
+from appliance.errors import Overloaded
 from appliance.server.headers import SECURITY
 from appliance.server.problem import MEDIA_TYPE, encode, problem
 
@@ -22,6 +23,8 @@ class Refusal(Exception):
         """Return what a callback of the parser raised, or that it could not read the request."""
         if isinstance(error.__context__, cls):
             return error.__context__
+        if lack := Overloaded.by(error.__context__):
+            return cls(lack.status, lack.code, lack.message)
         return cls(400, "bad_request", "This is not a valid HTTP/1.1 request.")
 
     def answer(self) -> bytes:

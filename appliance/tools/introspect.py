@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.errors import InvalidInput
+from appliance.errors import InvalidInput, Overloaded
 
 ANY_NAME = "*"
 """A key of `functions` that says: the module may have functions that its text does not name."""
@@ -58,6 +58,8 @@ def _parse(entrypoint: Path) -> ast.Module:
             compile(tree, str(entrypoint), "exec", dont_inherit=True)
             return tree
     except OSError as error:
+        if lack := Overloaded.by(error):
+            raise lack from error
         msg = f"{entrypoint}: the file of functions cannot be read: {error.strerror}"
         raise InvalidInput(msg, file=str(entrypoint)) from None
     except SyntaxError as error:

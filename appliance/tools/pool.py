@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.errors import InvalidInput
+from appliance.errors import InvalidInput, Overloaded
 from appliance.tools.calls import (
     Done,
     ToolCall,
@@ -159,6 +159,8 @@ class ToolPool:
         try:
             fresh = self._start_nursery(runtime)
         except (OSError, InvalidInput) as error:
+            if lack := Overloaded.by(error):
+                raise lack from error
             msg = f"The tools were not loaded again: {error}."
             raise InvalidInput(msg) from None
         await fresh.settled
