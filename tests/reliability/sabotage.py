@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 SABOTAGES: dict[str, Callable[[], None]] = {}
 
@@ -167,7 +168,7 @@ def take_no_lock() -> None:
     from appliance.store import datadir
     from appliance.store.postgres import PostgresDatabase
 
-    datadir._acquire = lambda _: True
+    datadir._acquire = lambda descriptor: True
     PostgresDatabase.claim = lambda _: None  # type: ignore[method-assign, assignment]
 
 
@@ -180,6 +181,32 @@ def let_them_guess() -> None:
     honest = passwords.verify
     Backoff.add = lambda _self, _name: None  # type: ignore[method-assign, misc, assignment]
     passwords.verify = lambda hashed, password: bool(hashed) and honest(hashed, password)
+
+
+@sabotage
+def wait_for_every_step() -> None:
+    """Stop when the last step has ended, however long that takes."""
+    from appliance.engine.driver import Driver
+
+    honest = Driver.close
+
+    async def patient(driver: Driver, _: float) -> None:
+        await honest(driver, 3600)
+
+    Driver.close = patient  # type: ignore[method-assign, assignment]
+
+
+@sabotage
+def copy_the_file_alone() -> None:
+    """Make backups of the file of the database without its log."""
+    import shutil
+
+    from appliance.store.sqlite import SqliteDatabase
+
+    def copy(database: SqliteDatabase, path: Path) -> None:
+        shutil.copyfile(database._path, path)
+
+    SqliteDatabase._copy = copy  # type: ignore[method-assign, assignment]
 
 
 def main() -> None:
