@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -39,11 +40,18 @@ class People:
 
     def ask(self, method: str, path: str, body: bytes | None = None, **fields: str) -> Answer:
         """Send a request as *fields* say and return the answer."""
-        self._line.send(request(method, path, body, **fields))
-        answer = self._line.answer(bodiless=method == "HEAD")
+        data = request(method, path, body, **fields)
+        answer = self._try(data) or self._try(data)  # an idle connection may have been ended
         assert answer is not None, f"{method} {path} was not answered"
-        if b"connection: close" in answer.head.lower():
-            self._line.__exit__(None, None, None)
+        return answer
+
+    def _try(self, data: bytes) -> Answer | None:
+        answer = None
+        with suppress(ConnectionError):
+            self._line.send(data)
+            answer = self._line.answer(bodiless=data.startswith(b"HEAD "))
+        if answer is None or b"connection: close" in answer.head.lower():
+            self._line.close()
             self._line = Line(self._server.url)
         return answer
 
@@ -81,7 +89,7 @@ class People:
         """Remove everybody who is left."""
         for user_id in self.users:
             self.ask("DELETE", f"{API}/users/{user_id}", **bearer(self._server.admin_key))
-        self._line.__exit__(None, None, None)
+        self._line.close()
 
 
 def everybody(people: People, admin_key: str) -> dict[str, Callable[[], Caller]]:

@@ -36,7 +36,7 @@ class Twins:
     def close(self) -> None:
         """End the connections."""
         for line in self._lines.values():
-            line.__exit__(None, None, None)
+            line.close()
 
     def ask(
         self,
@@ -72,7 +72,7 @@ class Twins:
                 answer = None
             if answer is not None and b"connection: close" not in answer.head.lower():
                 return answer
-            line.__exit__(None, None, None)
+            line.close()
             del self._lines[name]
             if answer is not None:
                 return answer
