@@ -206,7 +206,7 @@ async def _connected(invocation: Invocation, project: Path | None) -> AsyncItera
         if url or local:
             # The admin key is for the server that made it, never for another one.
             home = not url or _canonical(url) == _canonical(local)
-            key = settings.cli.api_key or (data.read_admin_key() if home else None)
+            key = settings.cli.api_key or (_admin_key(data) if home else None)
             http = _http(url or local, key, settings.cli.timeout, trust_env=bool(url))
         else:
             http = await stack.enter_async_context(_in_process(invocation, project, data))
@@ -241,13 +241,25 @@ async def _in_process(
     # Interrupted runs are left to the next server: a command does what it was asked, and ends.
     read = invocation.reader(project)
     async with Appliance.open(settings, definition, load=read, resume=False) as appliance:
-        key = settings.cli.api_key or data.read_admin_key()
+        key = settings.cli.api_key or _admin_key(data)
         if key is None and settings.server.auth_enabled:
             raise Unauthorized(
                 f'{data.admin_key_path} is missing; make a new one with "auth bootstrap --force".'
             )
         transport = httpx.ASGITransport(cast("Any", create_app(appliance)))
         yield _http("http://appliance", key, None, transport=transport)
+
+
+def _admin_key(data: DataDirectory) -> str | None:
+    """Return the key that the server left, None when it left none. Raises Unauthorized for half."""
+    from appliance.operations.tokens import well_formed
+
+    key = data.read_admin_key()
+    if key is not None and not well_formed(key):
+        raise Unauthorized(
+            f'{data.admin_key_path} is damaged; make a new one with "auth bootstrap --force".'
+        )
+    return key
 
 
 def segment(text: str) -> str:

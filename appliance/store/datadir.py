@@ -132,10 +132,12 @@ class DataDirectory:
     def read_admin_key(self) -> str | None:
         """Return the key that the first start left for the local command line, None if there is none.
 
+        What a crash of the disk made of it is returned as it is.
+
         Raises: Forbidden when it belongs to another user.
         """
         try:
-            return self.admin_key_path.read_text("ascii").strip()
+            return self.admin_key_path.read_text("ascii", "replace").strip()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError as error:
