@@ -47,7 +47,7 @@ def read_json_as_python_does() -> None:
 
     from appliance.server import payload
 
-    payload.parse = json.loads
+    payload.parse = json.loads  # type: ignore[assignment]
 
 
 @sabotage
@@ -179,7 +179,7 @@ def let_them_guess() -> None:
     from appliance.operations.throttle import Backoff
 
     honest = passwords.verify
-    Backoff.add = lambda _self, _name: None  # type: ignore[method-assign, misc, assignment]
+    Backoff.add = lambda _self, _name: None  # type: ignore[method-assign, assignment]
     passwords.verify = lambda hashed, password: bool(hashed) and honest(hashed, password)
 
 
@@ -207,6 +207,14 @@ def copy_the_file_alone() -> None:
         shutil.copyfile(database._path, path)
 
     SqliteDatabase._copy = copy  # type: ignore[method-assign, assignment]
+
+
+@sabotage
+def forget_ticks() -> None:
+    """Begin every schedule anew with each start."""
+    from appliance.store.schedules import Schedules
+
+    Schedules.all = lambda _: []  # type: ignore[method-assign, assignment]
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ class People:
         self._line = Line(server.url)
         self.users: list[str] = []
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **fields: str) -> Answer:
+    def ask(self, method: str, path: str, body: bytes | None = None, /, **fields: str) -> Answer:
         """Send a request as *fields* say and return the answer."""
         data = request(method, path, body, **fields)
         answer = self._try(data) or self._try(data)  # an idle connection may have been ended

@@ -64,7 +64,7 @@ def postgres_rows(conninfo: str) -> Places:
         return {
             f"the table {name}": str(
                 db.execute(f'SELECT t::text FROM "{name}" t').fetchall()
-            ).encode()  # type: ignore[arg-type]
+            ).encode()
             for (name,) in tables
         }
 

@@ -43,6 +43,7 @@ class Twins:
         method: str,
         target: str | bytes,
         body: bytes | None = None,
+        /,
         only: str = "",
         **fields: str | bytes,
     ) -> Answers:

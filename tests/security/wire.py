@@ -135,7 +135,7 @@ class Line:
 
 
 def request(
-    method: str, target: str | bytes, body: bytes | None = None, **fields: str | bytes
+    method: str, target: str | bytes, body: bytes | None = None, /, **fields: str | bytes
 ) -> bytes:
     """Return a request as bytes; `_` in a name of a field is written `-`."""
     path = target if isinstance(target, bytes) else target.encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -163,8 +164,30 @@ def test_the_api_is_as_described(api: Any, running: Running, role: str, examples
     assert not broken, "\n\n".join(f"{name}: {why}" for name, why in broken.items())
 
 
+def test_a_description_that_is_wrong_is_seen(running: Running) -> None:
+    """This test can fail: an answer that is not described, or not as described, is reported."""
+    described = copy.deepcopy(running.api)
+    answers = described["paths"]["/api/v0/auth/me"]["get"]["responses"]
+    answers.pop("default", None)
+    headers = {"Authorization": f"Bearer {running.keys['user']}"}
+    found = []
+    for wrong in ({}, {"200": {"description": "", "content": {"application/json": _LIST}}}):
+        answers.pop("200", None)
+        answers |= wrong
+        schema = schemathesis.openapi.from_dict(described)
+        schema.config.update(base_url=running.url)
+        operation = schema["/api/v0/auth/me"]["GET"]
+        explore = _explorer(operation, GenerationMode.POSITIVE, headers, {})
+        found.append(_failure(settings(_RULES, max_examples=1)(explore)))
+    assert "Undocumented status code" in found[0]
+    assert "Response violates schema" in found[1]
+
+
+_LIST = {"schema": {"type": "array"}}
+
+
 def _is_public(operation: Any) -> bool:
-    return operation.definition.raw.get("security") == []
+    return bool(operation.definition.raw.get("security") == [])
 
 
 _RULES = settings(
