@@ -108,7 +108,9 @@ def _path(values: Mapping[str, Any], cwd: Path, data_dir: Path) -> str:
 def _is_directory(path: Path, name: str) -> bool:
     try:
         return path.is_dir()
-    except OSError as error:  # a name that is too long, a directory that may not be read
+    except PermissionError:  # who opens it says whose it is, and what to do
+        return False
+    except OSError as error:  # a name that is too long
         raise InvalidConfiguration(
             f"{name} names a file that cannot be reached: {error.strerror}; choose another path."
         ) from error

@@ -9,7 +9,7 @@ import pwd
 import shlex
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -109,8 +109,13 @@ class DataDirectory:
         return InstanceLock(descriptor, url)
 
     def require_free(self) -> None:
-        """Look whether the directory could be taken now. Raises: Locked, naming who holds it."""
-        holder = self.holder()
+        """Look whether the directory could be taken now. Raises: Locked, naming who holds it.
+
+        What is wrong with the directory itself is said by `prepare`.
+        """
+        holder = None
+        with suppress(Forbidden):
+            holder = self.holder()
         if holder is not None:
             raise _locked(self.path, holder)
 
@@ -118,12 +123,12 @@ class DataDirectory:
         """Return the process that holds the directory, or None when nobody does."""
         try:
             descriptor = os.open(self.lock_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
         except PermissionError as error:
             raise Forbidden(
                 f"{self.lock_path} cannot be read; run this as its owner, {_owner(self.path)}."
             ) from error
+        except OSError:  # it is not there, or not what it must be, so nobody has locked it
+            return None
         try:
             return None if _try(descriptor, fcntl.LOCK_SH) else _read_holder(descriptor)
         finally:
