@@ -24,22 +24,22 @@ from appliance.tools.zygote.native.fetch import fetch
 from appliance.tools.zygote.native.grant import Grant
 from appliance.tools.zygote.refusal import Refusal
 
-NETWORK = {"socket", "ssl", "http", "urllib", "httpx", "ftplib", "smtplib", "telnetlib", "xmlrpc",
-           "requests", "aiohttp", "urllib3"}  # fmt: skip
-HARMLESS = {"urllib.parse", "http.HTTPStatus"}
+CALLERS = {"http.client", "urllib.request", "httpx", "ftplib", "smtplib", "telnetlib", "xmlrpc", "requests",
+           "aiohttp", "urllib3"}  # fmt: skip
+DIALS = {"connect", "connect_ex", "create_connection", "open_connection", "getaddrinfo", "gethostbyname",
+         "create_datagram_endpoint", "sendto"}  # fmt: skip
+"""Modules that make requests, and names by which a connection is made or a host is looked up."""
 SPEAKERS = {
     "cli/client.py": "the command line, to the server that it was told",
     "server/notify.py": "systemd, over a socket of the machine",
-    "server/serve.py": "those who come in",
-    "tools/nursery.py": "tool processes, over a pair of sockets",
-    "tools/worker.py": "tool processes, over a pair of sockets",
-    "tools/zygote/process.py": "the server, over a pair of sockets",
-    "tools/zygote/serving.py": "the server, over a pair of sockets",
-    "tools/zygote/spawning.py": "the server, over a pair of sockets",
-    "tools/zygote/native/addresses.py": "the resolver; it checks what is found",
+    "server/serve.py": "nobody: it looks up the address to listen on",
+    "store/postgres.py": "the database that was set",
+    "store/schema.py": "the database that was set",
+    "store/sqlite.py": "a file of SQLite, by a method of its own",
+    "tools/zygote/native/addresses.py": "the resolver; what is found is checked there",
     "tools/zygote/native/fetch.py": "whatever a workflow names, once it was checked",
 }
-"""Every module that can speak to a network, and to whom it does."""
+"""Every module that can begin to speak to somebody, and to whom it does."""
 
 LOOPBACK = (
     "127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "127.0.0.1.", "2130706433", "0x7f000001", "0x7f.1",
@@ -119,25 +119,28 @@ def reached(listener: Listener, hosts: tuple[str, ...]) -> list[str]:
 def test_every_module_that_speaks_to_a_network_is_known() -> None:
     """Whoever adds another way out says to whom it leads, and checks it as `fetch` does."""
     home = Path(appliance.__file__).parent
-    found = {str(path.relative_to(home)) for path in home.rglob("*.py") if _imports(path) & NETWORK}
+    found = {str(path.relative_to(home)) for path in home.rglob("*.py") if _speaks(path)}
     assert sorted(SPEAKERS) == sorted(found)
 
 
-def _imports(path: Path) -> set[str]:
-    """Return the first words of what a module imports, anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        found |= {
-            name.partition(".")[0]
-            for name in names
-            if not any(name == each or name.startswith(f"{each}.") for each in HARMLESS)
-        }
-    return found
+def _speaks(path: Path) -> bool:
+    text = path.read_text()
+    if not any(word in text for word in DIALS | CALLERS):
+        return False
+    return any(_begins(node) for node in ast.walk(ast.parse(text)))
+
+
+def _begins(node: ast.AST) -> bool:
+    match node:
+        case ast.Import(names=names):
+            return any(alias.name.startswith(tuple(CALLERS)) for alias in names)
+        case ast.ImportFrom(module=str(module), level=0):
+            return module.startswith(tuple(CALLERS))
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="sqlite3"))):
+            return False  # a file
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
+            return name in DIALS
+    return False
 
 
 @pytest.mark.parametrize("hosts", [LOOPBACK, INSIDE], ids=["this machine", "its neighbours"])
