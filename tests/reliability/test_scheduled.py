@@ -2,74 +2,51 @@
 
 from __future__ import annotations
 
-import json
 import random
-import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from appliance import clock
 from appliance.config import DatabaseSettings
 
-from .serving import PROJECT, Server
+from .oracle import Findings, ledger
+from .pulse import judge_pulse, project
+from .serving import Server
+from .tiers import sized
+from .verdict import Verdict
 
-PULSE = {
-    "id": "pulse",
-    "schedule": {"cron": "@every 1s", "overlap_policy": "allow"},
-    "tasks": [{"id": "beat", "tool": "echo"}],
-}
-KILLS = 4
-
-
-def pages(server: Server, path: str, key: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    cursor = ""
-    while True:
-        data = server.call("GET", f"{path}?limit=100{cursor}")
-        found += data[key]
-        if not data["page"]["next_cursor"]:
-            return found
-        cursor = f"&cursor={data['page']['next_cursor']}"
+KILLS = sized(3, 10, 100)
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgres"])
-def test_every_tick_starts_one_run(
-    database: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    """Each second between the first and the last has one run, also those without a server."""
-    settings: DatabaseSettings = request.getfixturevalue(f"{database}_settings")
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
+def pulsed(server: Server, seed: str, kills: int) -> Findings:
+    """Kill a server whose schedule goes on, and look what became of every second."""
     dice = random.Random(seed)
-    project = tmp_path / "project"
-    project.mkdir()
-    shutil.copy(PROJECT / "tools.py", project)
-    named = {"name": "pulse", "workflows": [{"source": "pulse.yaml"}]}
-    (project / "compozy.yaml").write_text(json.dumps(named))
-    (project / "pulse.yaml").write_text(json.dumps(PULSE))
-    server = Server(tmp_path, settings, project)
-    for _ in range(KILLS):
+    for _ in range(kills):
         with server.running():  # leaving is a kill -9
             time.sleep(dice.uniform(0.05, 2.5))
     with server.running():
         time.sleep(1)
-        server.call("POST", "/schedules/pulse/pause")
-        runs = pages(server, "/workflows/pulse/executions", "executions")
-        while any(run["status"] == "RUNNING" for run in runs):
-            time.sleep(0.1)
-            runs = pages(server, "/workflows/pulse/executions", "executions")
-        ticks = pages(server, "/schedules/pulse/ticks", "ticks")
-    assert {("started", "")} == {(tick["outcome"], tick["reason"]) for tick in ticks}
-    seconds = sorted(clock.from_rfc3339(tick["tick"]) // clock.MICROSECONDS for tick in ticks)
-    assert list(range(seconds[0], seconds[-1] + 1)) == seconds
-    assert len(seconds) > KILLS
-    assert {tick["exec_id"] for tick in ticks} == {run["workflow_exec_id"] for run in runs}
-    assert len(ticks) == len(runs)
-    assert {"SUCCESS"} == {run["status"] for run in runs}
-    begun = [line.split() for line in (tmp_path / "ledger").read_text().splitlines()]
-    attempts = [(task, attempt) for task, attempt, what, _ in begun if what == "begin"]
-    assert sorted(set(attempts)) == sorted(attempts), "an attempt began twice"
-    assert {task[:36] for task, _ in attempts} == {run["workflow_exec_id"] for run in runs}
+        found = judge_pulse(server)
+    for task, calls in ledger(server.home / "ledger").items():
+        if calls != sorted(set(calls)):
+            found.doubled.append(f"an attempt of task {task} was called twice: {calls}")
+    return found
+
+
+def test_every_tick_starts_one_run(
+    database: DatabaseSettings, tmp_path: Path, seed: str, conclude: Callable[[Verdict], None]
+) -> None:
+    """Each second between the first and the last has one run, also those without a server."""
+    server = Server(tmp_path, database, project(tmp_path))
+    verdict = Verdict(f"Schedule and kill -9, {database.driver}", KILLS)
+    verdict.add(pulsed(server, seed, KILLS))
+    verdict.recoveries = server.recoveries
+    conclude(verdict)
+
+
+def test_a_schedule_that_starts_over_is_caught(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, seed: str
+) -> None:
+    """A server that forgets up to when it has dealt with a schedule leaves seconds out."""
+    server = Server(tmp_path, sqlite_settings, project(tmp_path), sabotage="forget_ticks")
+    assert pulsed(server, seed, kills=1).lost
