@@ -27,10 +27,10 @@ from .tiers import TIER
 from .verdict import Verdict
 
 PLACES = ("migration.statement", "migration.before_commit", "migration.committed")
-IN_SHORT = 2
+IN_SHORT = 1
 """Kills at each place in the short tier, at other times with each seed."""
 
-STARTERS = 3
+STARTERS = 2
 LATEST = migrations.latest()
 
 _TERMINATE = """

@@ -15,7 +15,7 @@ from .serving import Server
 from .tiers import sized
 from .verdict import Verdict
 
-KILLS = sized(3, 10, 100)
+KILLS = sized(2, 10, 100)
 
 
 def pulsed(server: Server, seed: str, kills: int) -> Findings:
