@@ -22,7 +22,10 @@ from appliance.errors import Forbidden, InvalidConfiguration, Locked
 BEFORE_RESTORE = ".before-restore-"
 """Stands between the name of a database and the time at which a restore took its place."""
 
-_PRIVATE = ("app.db", "app.db-wal", "app.db-shm", "admin.key", "instance.lock", "ballast")
+LOCK = "instance.lock"
+"""The file that the process locks to which a directory belongs."""
+
+_PRIVATE = ("app.db", "app.db-wal", "app.db-shm", "admin.key", LOCK, "ballast")
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -70,7 +73,7 @@ class DataDirectory:
         self.path = path
         self.admin_key_path = path / "admin.key"
         self.backups_path = path / "backups"
-        self.lock_path = path / "instance.lock"
+        self.lock_path = path / LOCK
 
     def prepare(self) -> None:
         """Create the directory (0700) or make sure that nobody else can reach into it.

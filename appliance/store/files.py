@@ -6,12 +6,15 @@ again. So somebody has to look, and what was acknowledged has to be saved before
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from appliance import atomic, clock
 from appliance.errors import ApplianceError, InvalidConfiguration, StorageBroken
 from appliance.store import copying
+from appliance.store.datadir import LOCK
 
 RESCUED = ".rescued-"
 """Stands between the name of a database and the time at which it was saved from being lost."""
@@ -22,6 +25,7 @@ class Files:
 
     def __init__(self, path: str) -> None:
         self._database, self._wal = Path(path), Path(f"{path}-wal")
+        self._witness = self._database.with_name(LOCK)
         self._inodes = {name: _inode(name) for name in (self._database, self._wal)}
         self.written()
 
@@ -37,6 +41,7 @@ class Files:
             raise atomic.fault(error, self._database) from error
 
     def _look(self, connection: sqlite3.Connection) -> None:
+        self._require_disk()
         if _inode(self._database) != self._inodes[self._database]:
             raise StorageBroken(f"{_taken(self._database)} {self._rescue(connection)}")
         if _inode(self._wal) != self._inodes[self._wal]:
@@ -46,6 +51,15 @@ class Files:
                 f"{self._database} was written by another program while the database was open;"
                 " nothing more is written. If it was copied over, restore a backup."
             )
+
+    def _require_disk(self) -> None:
+        """Raise OSError when the disk was switched off or to read-only meanwhile.
+
+        On ext4 an fsync that comes after that succeeds and does nothing; opening for writing fails.
+        Not a file of SQLite, for closing one of those would take away the locks that it has on them.
+        """
+        with suppress(FileNotFoundError):
+            os.close(os.open(self._witness, os.O_WRONLY | os.O_CLOEXEC))
 
     def _rescue(self, connection: sqlite3.Connection) -> str:
         """Copy what has no name any more; the log would be played into whatever has the name now."""

@@ -143,6 +143,7 @@ def test_without_ballast_a_full_disk_keeps_the_server_from_starting(
             assert DISK_FULL == process.wait(30), server.log
 
 
+@pytest.mark.reliability
 def test_a_first_start_without_room_says_so(tmp_path: Path) -> None:
     """A migration that finds no room leaves nothing half done: the next start begins with it."""
     with small_disk(tmp_path) as server:

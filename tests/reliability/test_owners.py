@@ -67,7 +67,7 @@ MATRIX: dict[str, Wrong] = {
     "key a link": ("admin.key", _linked),
     "lock of root": ("instance.lock", _foreign),
 }
-SOME = sized(2, 6, 12)
+SOME = sized(1, 6, 12)
 
 
 @pytest.fixture
@@ -115,6 +115,7 @@ def test_what_is_wrong_is_told_with_the_command_that_mends_it(
     conclude(verdict)
 
 
+@pytest.mark.reliability
 def test_a_data_directory_behind_a_link_is_refused(home: Path) -> None:
     """Who can replace the link chooses where the data is; the sentence names the place itself."""
     server, data = _server(home), home / "data"

@@ -18,7 +18,7 @@ from .tiers import sized
 from .trace import calls, traced
 from .verdict import Verdict
 
-TEXTS = sized(60, 160, 1000)
+TEXTS = sized(40, 160, 1000)
 TORN = sized(1, 2, 2)
 
 

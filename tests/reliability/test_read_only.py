@@ -57,7 +57,7 @@ def endured(server: Server, history: History, seed: str, turn: Turn) -> None:
         assert "storage.broken" in server.log
 
 
-@pytest.mark.parametrize("kind", ["ext4", "injected"])
+@pytest.mark.parametrize("kind", ["ext4", pytest.param("injected", marks=pytest.mark.reliability)])
 def test_nothing_acknowledged_is_lost_when_the_disk_turns_read_only(
     tmp_path: Path, seed: str, kind: str, conclude: Callable[[Verdict], None]
 ) -> None:

@@ -51,7 +51,7 @@ WAYS: list[tuple[str, Interference]] = [
     ("", _replace),
     ("-wal", _replace),
 ]
-SOME = sized(2, 4, 4)
+SOME = sized(1, 4, 4)
 ROUNDS = sized(1, 1, 20)
 
 
@@ -120,6 +120,7 @@ def test_a_write_into_a_database_that_was_copied_over_is_not_acknowledged(
     assert "written by another program" in server.log
 
 
+@pytest.mark.reliability
 def test_a_server_that_looks_away_is_caught(
     sqlite_settings: DatabaseSettings, tmp_path: Path, seed: str
 ) -> None:
