@@ -140,16 +140,16 @@ def _former(people: People) -> dict[str, str]:
     """Return tokens that opened something once."""
     gone, changed = people.user("gone"), people.user("changed")
     revoked_id, revoked = people.key(changed)
-    moment = datetime.now(UTC) + timedelta(seconds=1)
     found = {
-        "an expired key": people.key(changed, expires_at=moment.isoformat())[1],
         "the key of a removed user": people.key(gone)[1],
         "the session of a removed user": people.session("gone"),
         "a session from before the password": people.session("changed"),
         "a revoked key": revoked,
         "a session that was ended": people.session("ada"),
     }
-    for token in found.values():
+    moment = datetime.now(UTC) + timedelta(seconds=2)
+    found["an expired key"] = people.key(changed, expires_at=moment.isoformat())[1]
+    for token in reversed(found.values()):  # the one that will not last first
         assert 200 == people.ask("GET", f"{API}/auth/me", **bearer(token)).status
     people.delete(f"/users/{gone}")
     people.users.remove(gone)
