@@ -140,6 +140,8 @@ def test_any_status_is_an_answer(cell: Cell, web: Network, status: str) -> None:
         (b"[1]", "application/problem+json; charset=utf-8", [1]),
         (b"{", "application/json", None),
         (b"NaN", "application/json", None),
+        (rb'{"a": ["\ud800"]}', "application/json", None),
+        (rb'"\ud83d\ude00\u0000"', "application/json", "\U0001f600\0"),
         (b"[" * 200 + b"]" * 200, "application/json", None),
         (b"{}", "text/plain", "absent"),
     ],

@@ -307,6 +307,8 @@ def _as_json(body: str) -> Any:
     """Return the value that a body says, None where it is not JSON that a result can hold."""
     try:
         value = json.loads(body, parse_constant=_refuse)
+        if "\\u" in body:
+            json.dumps(value, ensure_ascii=False).encode()  # half of a character is none
     except (ValueError, RecursionError):
         return None
     return None if is_deeper(value, DEPTH_LIMIT - 2) else value
