@@ -181,6 +181,6 @@ def test_a_server_that_guesses_is_caught(
     """Who takes a lost COMMIT for a success loses writes; who repeats it has some of them twice."""
     server = Server(tmp_path, world.settings, sabotage=sabotage)
     history = History(tmp_path / "history")
-    faults = [partial(cut_commit, how=how)] * 6
+    faults = [partial(cut_commit, how=how)] * 3
     found, _ = tormented(server, history, world, list(faults), seed=seed, patience_s=2)
     assert found.lost if how is Cut.UNSENT else found.doubled

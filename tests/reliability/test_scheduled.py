@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from appliance.config import DatabaseSettings
 
 from .oracle import Findings, ledger
 from .pulse import judge_pulse, project
 from .serving import Server
-from .tiers import sized
+from .tiers import kinds, sized
 from .verdict import Verdict
 
 KILLS = sized(2, 10, 100)
@@ -33,6 +35,7 @@ def pulsed(server: Server, seed: str, kills: int) -> Findings:
     return found
 
 
+@pytest.mark.parametrize("database", kinds("postgres"), indirect=True)
 def test_every_tick_starts_one_run(
     database: DatabaseSettings, tmp_path: Path, seed: str, conclude: Callable[[Verdict], None]
 ) -> None:

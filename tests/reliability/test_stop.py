@@ -19,7 +19,7 @@ from .history import History, Outcome
 from .load import Load
 from .oracle import UNFINISHED, judge, judge_file
 from .serving import Server
-from .tiers import sized
+from .tiers import kinds, sized
 from .verdict import Verdict
 
 STOPS = sized(1, 5, 30)
@@ -59,6 +59,7 @@ def stop(process: Popen[bytes], within_s: float = WITHIN_S) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.parametrize("database", kinds("postgres"), indirect=True)
 def test_a_stop_loses_nothing(
     database: DatabaseSettings, tmp_path: Path, seed: str, conclude: Callable[[Verdict], None]
 ) -> None:
@@ -128,6 +129,7 @@ def test_a_stop_in_a_backup_leaves_a_whole_one_or_none(
     assert [] == list((tmp_path / "data" / "backups").glob(".*"))
 
 
+@pytest.mark.parametrize("empty_database", kinds("sqlite"), indirect=True)
 def test_a_stop_in_a_migration_is_heeded(empty_database: DatabaseSettings, tmp_path: Path) -> None:
     """The migration under way is finished, then the server ends; the next one starts as always."""
     server = served(tmp_path, empty_database)

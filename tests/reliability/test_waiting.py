@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from appliance.config import DatabaseSettings
 
 from .oracle import Findings, ledger
 from .serving import Server
+from .tiers import kinds
 from .verdict import Verdict
 
 ANSWER = {"signal_name": "answered", "payload": {"by": "Ada", "yes": True}}
@@ -53,6 +56,7 @@ def judge_calls(server: Server, answered: list[str], patient: str) -> Findings:
     return findings
 
 
+@pytest.mark.parametrize("database", kinds("postgres"), indirect=True)
 def test_what_waits_goes_on(
     database: DatabaseSettings, tmp_path: Path, conclude: Callable[[Verdict], None]
 ) -> None:

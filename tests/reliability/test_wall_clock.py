@@ -10,6 +10,8 @@ import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from appliance import clock
 from appliance.config import DatabaseSettings
 
@@ -18,7 +20,7 @@ from .load import RUN, Load
 from .oracle import Findings, judge, pages
 from .pulse import judge_pulse, project
 from .serving import Server
-from .tiers import sized
+from .tiers import kinds, sized
 from .verdict import Verdict
 from .wall_clock import WallClock
 
@@ -87,6 +89,7 @@ def judge_order(history: History) -> Findings:
     return findings
 
 
+@pytest.mark.parametrize("database", kinds("sqlite"), indirect=True)
 def test_no_timer_goes_by_the_wall_clock(
     database: DatabaseSettings, tmp_path: Path, seed: str, conclude: Callable[[Verdict], None]
 ) -> None:

@@ -23,7 +23,7 @@ from appliance.config import DatabaseSettings
 
 from .oracle import Findings
 from .serving import ROOT, Server
-from .tiers import sized
+from .tiers import kinds, sized
 from .verdict import Verdict
 
 FLOWS = ROOT / "tests" / "server" / "flows"
@@ -148,6 +148,7 @@ def _judge_tale(heard: list[Heard], state: dict[str, Any]) -> Findings:
     return findings
 
 
+@pytest.mark.parametrize("database", kinds("sqlite"), indirect=True)
 def test_each_event_is_seen_once(
     database: DatabaseSettings, tmp_path: Path, seed: str, conclude: Callable[[Verdict], None]
 ) -> None:
