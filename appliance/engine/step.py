@@ -305,7 +305,7 @@ class Step:
 
     def environment(self, task: TaskState) -> Environment:
         """Return the time and the seed that the templates of *task* see."""
-        return Environment(self.now_us, f"{task.id}/{task.attempt}")
+        return Environment(self.now_us, (self.run.id, task.seq, task.attempt))
 
 
 NOWHERE = Environment(0, "")

@@ -39,13 +39,14 @@ _SHOWN_KEYS = 8
 class Program(NamedTuple):
     """The closures of one text. `single` is the pipeline of a text that is one action only.
 
-    `path` tells that this action just follows a path, so what it finds is the caller's own value.
+    `path` is what that action follows from the root, when it does nothing else; what it finds there
+    is the caller's own value.
     """
 
     main: Step
     slots: int
     single: Expression | None
-    path: bool
+    path: tuple[str, ...] | None
 
 
 def compile_program(definitions: Mapping[str, Definition]) -> Program:
@@ -54,10 +55,15 @@ def compile_program(definitions: Mapping[str, Definition]) -> Program:
     main = definitions[MAIN]
     nodes = [node for node in main.body if not (isinstance(node, Text) and node.text.isspace())]
     if len(nodes) != 1 or not isinstance(nodes[0], Action) or nodes[0].pipe.slots:
-        return Program(compiler.steps[MAIN], main.slots, None, path=False)
+        return Program(compiler.steps[MAIN], main.slots, None, None)
     pipe = nodes[0].pipe
-    path = len(pipe.commands) == len(pipe.commands[0]) == 1 and type(pipe.commands[0][0]) is Path
-    return Program(compiler.steps[MAIN], main.slots, compiler.paid(pipe), path)
+    return Program(compiler.steps[MAIN], main.slots, compiler.paid(pipe), _lone_path(pipe))
+
+
+def _lone_path(pipe: Pipe) -> tuple[str, ...] | None:
+    first = pipe.commands[0][0]
+    alone = len(pipe.commands) == len(pipe.commands[0]) == 1
+    return first.names if alone and isinstance(first, Path) and first.start in (None, 0) else None
 
 
 class _Compiler:

@@ -34,12 +34,12 @@ SOURCE = 1024 * 1024
 class Environment:
     """The only clock (microseconds since the epoch, UTC) and the only dice a template sees.
 
-    The dice are made from *seed* when they are first thrown: few templates do, and it is slow.
+    The dice are made from the text of *seed* when they are first thrown: few templates do that.
     """
 
     __slots__ = ("_random", "_seed", "now_us")
 
-    def __init__(self, now_us: int, seed: str) -> None:
+    def __init__(self, now_us: int, seed: object) -> None:
         self.now_us = now_us
         self._seed = seed
         self._random: Random | None = None
@@ -48,7 +48,7 @@ class Environment:
     def random(self) -> Random:
         """The dice, the same for the same seed."""
         if self._random is None:
-            self._random = Random(self._seed)  # noqa: S311 - reproducible, not secret
+            self._random = Random(str(self._seed))  # noqa: S311 - reproducible, not secret
         return self._random
 
 

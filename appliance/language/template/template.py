@@ -13,8 +13,9 @@ from appliance.language.template.limits import SOURCE, Environment, Run
 from appliance.language.template.parser import parse
 from appliance.language.template.values import plain, without_halves
 
-_DATA = (str, dict, list)
-"""Types of data as they are stored, which nobody changes; a view of a run is none of them."""
+_STORED = frozenset({str, dict, list, int, bool, type(None)})
+"""Types of values as they are stored, which nobody changes; a view of a run is none of them."""
+_MISSING = object()
 _SAFE = 2**53 - 1
 _DIGITS = 17
 """A float keeps this many digits; a longer decimal stays text."""
@@ -47,7 +48,21 @@ class Template:
         or array becomes that, unless a lone path led to it; numbers in it that JavaScript could not
         hold exactly stay text.
         """
-        return self._guarded(self._value, variables, env)
+        found = self._at_path(variables)
+        return self._guarded(self._value, variables, env) if found is _MISSING else found
+
+    def _at_path(self, variables: Mapping[str, Any]) -> Any:
+        """Return the stored value that a lone path leads to, if so: that costs next to nothing."""
+        path = self._program.path
+        if path is None:
+            return _MISSING
+        value: Any = variables
+        try:
+            for name in path:
+                value = value[name]
+        except (KeyError, TypeError):  # `_value` knows more, also what to say
+            return _MISSING
+        return value if type(value) in _STORED else _MISSING
 
     def _text(self, run: Run, variables: Mapping[str, Any]) -> str:
         self._program.main(run, variables)
@@ -58,8 +73,6 @@ class Template:
         if single is None:
             return _structured(self._text(run, variables))
         value = single(run, variables)
-        if self._program.path and type(value) in _DATA:
-            return value
         return _structured(value) if isinstance(value, str) else plain(value, run)
 
     def _guarded(
