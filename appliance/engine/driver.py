@@ -33,7 +33,7 @@ from appliance.engine.feed import Feed
 from appliance.engine.journal import RETRY_AFTER, Journal
 from appliance.engine.reducer import advance
 from appliance.engine.run import Run, TaskState
-from appliance.errors import ApplianceError, OutcomeUnknown, Unavailable
+from appliance.errors import ApplianceError, OutcomeUnknown, StorageBroken, Unavailable
 from appliance.failpoint import failpoint
 from appliance.store.database import Database
 from appliance.tools.calls import Call, Executor, ToolFailure, ToolOutcome, ToolRequest
@@ -220,6 +220,8 @@ class Driver:
         if live is None:
             return
         live.stop()
+        if isinstance(error, StorageBroken):
+            return  # the process ends, and the next one takes the run up
         if run.version or isinstance(error, OutcomeUnknown):
             self._in_background(self._take_up(run.id, then))
         else:
