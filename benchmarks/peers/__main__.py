@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engine import disk_flushes_per_s
-from benchmarks.peers import plot, table
+from benchmarks.peers import publish, table
 from benchmarks.peers.install import Unavailable
 from benchmarks.peers.lineup import PEERS
 from benchmarks.peers.measure import QUICK, Measurement, Plan
@@ -56,12 +56,10 @@ def main() -> None:
 def write(results: table.Results, directory: Path) -> None:
     """Write the raw rounds, the tables and the plot, and print the tables."""
     directory.mkdir(parents=True, exist_ok=True)
-    stem = f"{results['date']}-{results['commit']}"
-    (directory / f"{stem}.json").write_text(json.dumps(results, indent=1) + "\n")
-    (directory / "peers.svg").write_text(plot.svg(results))
-    text = table.page(results)
-    (directory / "peers.md").write_text(text)
-    print(text)
+    kept = directory / f"{results['date']}-{results['commit']}.json"
+    kept.write_text(json.dumps(results, indent=1) + "\n")
+    publish.tell(results, directory)
+    print(table.page(results))
 
 
 def _options() -> argparse.Namespace:

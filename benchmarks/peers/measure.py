@@ -131,6 +131,8 @@ class Measurement:
                     peer.load("one", 1, 0)
                     resting.append(peer)
             time.sleep(self._plan.settle)
+            for peer in resting:
+                peer.settle()
             before = [_spent(peer) for peer in resting]
             time.sleep(self._plan.rest)
             for peer, spent in zip(resting, before, strict=True):

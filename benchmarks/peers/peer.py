@@ -53,7 +53,7 @@ class Peer(ABC):
         """Make it ready in the scratch folder and return its version.
 
         Raises:
-            subprocess.CalledProcessError: it cannot be installed here.
+            Unavailable: it cannot be installed here.
 
         """
         if self.on_postgres:
@@ -109,6 +109,11 @@ class Peer(ABC):
     def database_usage(self) -> Usage:
         """Return what the processes of its PostgreSQL server use, which serves nobody else."""
         return usage(self._database_pids())
+
+    def settle(self) -> None:
+        """Let its PostgreSQL server write what it would write later, for what was done before."""
+        if self._postgres is not None:
+            self._postgres.execute("CHECKPOINT")
 
     def postgres_settings(self) -> str:
         """Say how durable its PostgreSQL server is."""

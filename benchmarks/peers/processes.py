@@ -83,8 +83,8 @@ def tree(roots: Iterable[int]) -> list[int]:
     """Return *roots* and all that descends from them."""
     found = list(roots)
     for pid in found:  # grows meanwhile
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it may end at any moment
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
                 found += map(int, children.read_text().split())
     return found
 

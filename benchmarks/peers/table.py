@@ -15,7 +15,7 @@ NOTHING = "-"
 def page(results: Results) -> str:
     """Return everything that is told of a measurement."""
     parts = [
-        _where(results),
+        where(results),
         "The medians of the rounds, and the best in brackets:",
         medians(results),
         "How many times better Compozy is on the same kind of database, in the same round:",
@@ -28,7 +28,8 @@ def page(results: Results) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _where(results: Results) -> str:
+def where(results: Results) -> str:
+    """Return when and on what *results* were measured."""
     machine, plan = results["machine"], results["plan"]
     return (
         f"Measured {results['date']} at commit {results['commit']} on {machine['cores']} cores "
@@ -113,7 +114,9 @@ def _table(
 def _times(results: Results, peer: str, figure: Figure) -> str | None:
     ours = results["peers"][peer]["beside"]
     times = None if ours == peer else ratio(results["records"], figure, ours, peer)
-    return None if times is None else f"{times:,.{0 if times >= 10 else 1}f} x"
+    if times is None:
+        return None
+    return f"{times:,.0f} x" if times >= 10 else f"{times:.2g} x"
 
 
 def _median(found: list[float], figure: Figure) -> str:
@@ -121,4 +124,5 @@ def _median(found: list[float], figure: Figure) -> str:
 
 
 def _number(value: float, figure: Figure) -> str:
-    return f"{value:,.{figure.digits}f}"
+    digits = figure.digits or int(value < 10 and value != round(value))
+    return f"{value:,.{digits}f}"

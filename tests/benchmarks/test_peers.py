@@ -21,7 +21,7 @@ from benchmarks.peers.lineup import PEERS
 from benchmarks.peers.load import Load, closed_loop_of_threads
 from benchmarks.peers.measure import KILLED, Measurement, Plan
 from benchmarks.peers.peer import Peer
-from benchmarks.peers.processes import Processes, usage
+from benchmarks.peers.processes import Processes, tree, usage
 from benchmarks.peers.program import Library
 from benchmarks.peers.publish import BEGIN, END, published
 
@@ -92,6 +92,13 @@ def test_table_has_medians_and_the_best() -> None:
     assert "| Ours | 3 (2,000) | 3.0 (1.0) |" in table.medians(measured, (SPEED, DELAY))
 
 
+def test_small_figures_keep_a_digit() -> None:
+    """Less than one run a second is not none."""
+    measured = results(record("ours", 0, speed=5), record("theirs", 0, speed=0.84))
+    assert "| Theirs | 0.8 (0.8) |" in table.medians(measured, (SPEED,))
+    assert "| Theirs | 6 x |" in table.ratios(measured, (SPEED,))
+
+
 def test_table_names_what_was_not_measured() -> None:
     """A peer that could not be measured keeps its row, with the reason."""
     text = table.medians(results(), (SPEED,))
@@ -107,6 +114,7 @@ def test_readme_gets_the_table_between_its_marks() -> None:
     assert text.endswith(f"{END} after")
     assert "| Ours | 30 |" in text
     assert "| Theirs | 2 (15 x) |" in text
+    assert "It rained." in text
     assert "old" not in text
     with pytest.raises(ValueError, match="no place"):
         published("nothing", results())
@@ -200,6 +208,8 @@ def test_killed_processes_are_gone_with_their_children(tmp_path: Path) -> None:
         pass
     assert usage(pids).rss_mib > 0
     processes.kill()
+    assert tree(pids) == pids
+    assert usage(pids).rss_mib == 0
     assert [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()] == []
 
 
