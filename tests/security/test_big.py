@@ -141,14 +141,14 @@ def test_long_values_are_taken_apart_quickly(both: Twins) -> None:
                 both.servers["sqlite"], request("POST", HOOK, b"{}", **{field: value})
             )
             assert answer.status < 500
-            if seconds > 1:
+            if seconds > 3:
                 slow.append((field, piece, seconds))
     for piece in (*SQUIGGLES, b"a=1&", b"%2f", b"+"):
         target = f"{API}/workflows?q=".encode() + (piece.replace(b" ", b"") * 60_000)[:60_000]
         key = f"Bearer {both.servers['sqlite'].admin_key}"
         seconds, answer = _timed(both.servers["sqlite"], request("GET", target, authorization=key))
         assert answer.status < 500
-        if seconds > 1:
+        if seconds > 3:
             slow.append(("query", piece, seconds))
     assert [] == slow
 

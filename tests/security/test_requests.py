@@ -74,6 +74,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.came: list[str] = []
+        self.dialled: list[str] = []
         self._sockets = [socket.create_server(("0.0.0.0", 0))]
         self.port: int = self._sockets[0].getsockname()[1]
         with suppress(OSError):
@@ -96,23 +97,30 @@ class Listener:
 
 
 @pytest.fixture
-def listener() -> Iterator[Listener]:
-    found = Listener()
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    """A listener on this machine; other machines are not connected to, but noted."""
+    found, dial = Listener(), socket.create_connection
+
+    def noted(address: tuple[str, int], *_: object) -> socket.socket:
+        found.dialled.append(address[0])
+        if not ipaddress.ip_address(address[0]).is_loopback:
+            raise ConnectionRefusedError
+        return dial(address)
+
+    monkeypatch.setattr(socket, "create_connection", noted)
     yield found
     found.close()
 
 
 def reached(listener: Listener, hosts: tuple[str, ...]) -> list[str]:
-    """Return by which spellings somebody came, or was let in though nobody was there."""
+    """Return by which spellings a connection was tried."""
     found = []
     for host in hosts:
-        before = len(listener.came)
-        try:
+        before = len(listener.dialled)
+        with suppress(Refusal):
             fetch(Grant("/"), url=f"http://{host}:{listener.port}/", timeout_ms=300)
+        if len(listener.dialled) > before:
             found.append(host)
-        except Refusal as refusal:
-            if len(listener.came) > before or refusal.code == "DeadlineExceeded":
-                found.append(host)
     return found
 
 
@@ -153,9 +161,9 @@ def test_no_spelling_leads_inside(listener: Listener, hosts: tuple[str, ...]) ->
 @pytest.mark.parametrize("url", ODD)
 def test_what_is_no_address_is_refused(listener: Listener, url: str) -> None:
     """Other schemes, users in the address and what two parsers read differently: nothing is sent."""
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(Refusal):
         fetch(Grant("/"), url=url, timeout_ms=300)
-    assert caught.value.code in {"InvalidArgument", "PermissionDenied", "Internal"}
+    assert [] == listener.dialled
 
 
 def test_no_proxy_is_asked(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +224,7 @@ def test_a_guard_that_believes_is_caught(
     monkeypatch.setattr("appliance.tools.zygote.native.fetch.is_allowed", lambda *_: True)
     spellings = tuple(host for host in LOOPBACK if "[" not in host)
     assert len(reached(listener, spellings)) > len(spellings) / 2
-    assert len(listener.came) > len(spellings) / 2
+    assert listener.came, "nobody came, so it is not known that somebody could"
 
 
 def test_what_python_calls_global_is_no_guard() -> None:
