@@ -27,7 +27,7 @@ from .tiers import TIER, sized
 from .verdict import Verdict
 
 ROUNDS = sized(1, 1, 10)
-IN_SHORT = 3
+IN_SHORT = 2
 """Places that the short tier takes of each database, other ones with each seed."""
 
 FIRST_START = {
