@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -14,15 +15,29 @@ from .serving import Server
 RUN, NOTE, ANSWER, USER, DEFINITION = "run", "note", "answer", "user", "definition"
 NAMES = ["Ada", "Grace", "Edsger"]
 LANES = 4
+WEIGHTS = {RUN: 4, NOTE: 8, ANSWER: 1, USER: 1, DEFINITION: 1}
+"""How often each kind is asked for, beside the others."""
 
 
 class Load:
     """A few clients at once; each asks for one thing after the other. What they heard is *history*.
 
-    What is asked for depends on *seed* alone, and on how far the clients come.
+    What is asked for depends on *seed* alone, and on how far the clients come. A client rests for
+    *rest_s* seconds after each answer.
     """
 
-    def __init__(self, server: Server, history: History, seed: str, lanes: int = LANES) -> None:
+    def __init__(
+        self,
+        server: Server,
+        history: History,
+        seed: str,
+        lanes: int = LANES,
+        *,
+        weights: Mapping[str, int] = WEIGHTS,
+        rest_s: float = 0.002,
+    ) -> None:
+        self._acts = list(weights), list(weights.values())
+        self._rest_s = rest_s
         self._server = server
         self._history = history
         self._stop = threading.Event()
@@ -49,33 +64,17 @@ class Load:
 
     def _ask(self, lane: str) -> None:
         dice = random.Random(lane)
-        acts = (*[self._run] * 4, *[self._note] * 8, self._answer, self._user, self._define)
+        kinds, weights = self._acts
         number = 0
         while not self._stop.is_set():
-            outcome = dice.choice(acts)(f"{lane}-{number}", dice)
+            (kind,) = dice.choices(kinds, weights)
+            outcome = self._do(kind, f"{lane}-{number}")
             number += 1
-            time.sleep(0.002 if outcome is Outcome.OK else 0.05)
+            time.sleep(self._rest_s if outcome is Outcome.OK else 0.05)
 
-    def _run(self, name: str, _: random.Random) -> Outcome:
-        return run(self._server, self._history, name)
-
-    def _note(self, name: str, _: random.Random) -> Outcome:
-        return note(self._server, self._history, name)
-
-    def _answer(self, name: str, _: random.Random) -> Outcome:
-        return answer(self._server, self._history, name)
-
-    def _user(self, name: str, _: random.Random) -> Outcome:
-        email = f"{name}@example.org"
-        return self._history.write(
-            USER, email, lambda: self._server.call("POST", "/users", {"email": email})
-        ).outcome
-
-    def _define(self, name: str, _: random.Random) -> Outcome:
-        body = {"id": name, "tasks": [{"id": "only", "tool": "echo"}]}
-        return self._history.write(
-            DEFINITION, name, lambda: self._server.call("PUT", f"/workflows/{name}", body)
-        ).outcome
+    def _do(self, kind: str, name: str) -> Outcome:
+        act = {RUN: run, NOTE: note, ANSWER: answer, USER: user, DEFINITION: define}[kind]
+        return act(self._server, self._history, name)
 
 
 def run(server: Server, history: History, name: str) -> Outcome:
@@ -112,4 +111,20 @@ def answer(server: Server, history: History, name: str) -> Outcome:
     body = {"signal_name": "answered", "payload": {"by": name, "yes": True}}
     return history.write(
         ANSWER, begun.answer["exec_id"], lambda: server.call("POST", path, body)
+    ).outcome
+
+
+def user(server: Server, history: History, name: str) -> Outcome:
+    """Add a user."""
+    email = f"{name}@example.org"
+    return history.write(
+        USER, email, lambda: server.call("POST", "/users", {"email": email})
+    ).outcome
+
+
+def define(server: Server, history: History, name: str) -> Outcome:
+    """Add a workflow."""
+    body = {"id": name, "tasks": [{"id": "only", "tool": "echo"}]}
+    return history.write(
+        DEFINITION, name, lambda: server.call("PUT", f"/workflows/{name}", body)
     ).outcome

@@ -217,6 +217,20 @@ def forget_ticks() -> None:
     Schedules.all = lambda _: []  # type: ignore[method-assign, assignment]
 
 
+@sabotage
+def keep_everything() -> None:
+    """Keep something in memory for each write."""
+    from appliance.store.writer import Writer
+
+    honest, kept = Writer.submit, []
+
+    def submit(writer: Writer, work: Callable[[object], object]) -> object:
+        kept.append(b"x" * 4096)
+        return honest(writer, work)
+
+    Writer.submit = submit  # type: ignore[method-assign, assignment]
+
+
 def main() -> None:
     """Take the protection away and run the program."""
     name = sys.argv.pop(1)
