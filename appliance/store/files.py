@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 
 from appliance import atomic, clock
-from appliance.errors import ApplianceError, InvalidConfiguration, StorageBroken
+from appliance.errors import ApplianceError, InvalidConfiguration, Overloaded, StorageBroken
 from appliance.store import copying
 from appliance.store.datadir import LOCK
 
@@ -58,8 +57,13 @@ class Files:
         On ext4 an fsync that comes after that succeeds and does nothing; opening for writing fails.
         Not a file of SQLite, for closing one of those would take away the locks that it has on them.
         """
-        with suppress(FileNotFoundError):
+        try:
             os.close(os.open(self._witness, os.O_WRONLY | os.O_CLOEXEC))
+        except FileNotFoundError:  # nobody has locked the directory: a command, not a server
+            pass
+        except OSError as error:
+            if Overloaded.by(error) is None:  # without a file to spare there is no look
+                raise
 
     def _rescue(self, connection: sqlite3.Connection) -> str:
         """Copy what has no name any more; the log would be played into whatever has the name now."""

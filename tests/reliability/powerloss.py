@@ -106,7 +106,7 @@ class Disk:
         match call.name:
             case "openat":
                 return self._open(name, call.text)
-            case "pread64":
+            case "pread64" | "said":  # what is said into a file counts when it is done
                 return False
             case "fsync" | "fdatasync":
                 self._sync(name)

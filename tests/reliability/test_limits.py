@@ -57,7 +57,7 @@ def _memory(pid: int) -> tuple[int, int]:
 def _ask_for_much(server: Server, history: History) -> None:
     message = {"role": "user", "content": LARGE}
     for number in range(4):
-        body = {"key": f"large-{number}", "messages": [message] * 15}
+        body = {"key": f"large-{len(history.writes)}", "messages": [message] * 15}
         history.write(
             "large",
             str(number),
