@@ -38,15 +38,22 @@ class Holder(msgspec.Struct, frozen=True):
 class InstanceLock:
     """The right to write in a data directory. The system takes it back when the process ends."""
 
-    def __init__(self, descriptor: int, url: str) -> None:
+    def __init__(self, descriptor: int, path: Path, url: str) -> None:
         self._descriptor = descriptor
+        self._path = path
         self.announce(url)
 
     def announce(self, url: str) -> None:
-        """Tell others where this process can be reached, "" for nowhere."""
+        """Tell others where this process can be reached, "" for nowhere.
+
+        Raises: StorageFull, StorageBroken.
+        """
         line = msgspec.json.encode(Holder(os.getpid(), url)) + b"\n"
-        os.pwrite(self._descriptor, line, 0)
-        os.ftruncate(self._descriptor, len(line))
+        try:
+            os.pwrite(self._descriptor, line, 0)
+            os.ftruncate(self._descriptor, len(line))
+        except OSError as error:
+            raise atomic.fault(error, self._path) from error
 
     def release(self) -> None:
         """Give the directory back. Calling it twice is harmless."""
@@ -109,7 +116,7 @@ class DataDirectory:
         atomic.sweep(self.path)
         atomic.sweep(self.backups_path)
         sweep_second_names(self.path)
-        return InstanceLock(descriptor, url)
+        return InstanceLock(descriptor, self.lock_path, url)
 
     def require_free(self) -> None:
         """Look whether the directory could be taken now. Raises: Locked, naming who holds it.
