@@ -56,18 +56,19 @@ def as_values(cursor: Any, text: str, rows: Rows) -> int:
 
 
 def as_rows(cursor: Any, text: bytes, rows: Rows) -> int:
-    """Execute a text of PostgreSQL with the parameter `rows`, or one by one if it has none."""
+    """Execute a text of PostgreSQL with the parameter `rows`, for `json_to_recordset`.
+
+    One that has no such parameter is executed one by one.
+    """
     if b"%(rows)s" not in text:
         return one_by_one(cursor, text, rows)
-    changed: int = cursor.execute(text, {"rows": as_json(rows)}).rowcount
+    given = msgspec.json.encode(rows).decode()
+    changed: int = cursor.execute(text, {"rows": given}).rowcount
     return changed
 
 
 def as_json(rows: Iterable[Mapping[str, Param]]) -> str:
-    """Return *rows* as the text of a JSON object of objects.
-
-    An object and not an array, because `json_each` goes over objects in both databases.
-    """
+    """Return *rows* as the text of a JSON object of objects: `json_each` takes it on both databases."""
     return msgspec.json.encode(dict(enumerate(rows))).decode()
 
 

@@ -16,24 +16,13 @@ INSERT INTO task_states (
     retries, wake_at, input, output, error, history, created_at, updated_at, version
 )
 SELECT
-    fresh.value ->> 'workflow_exec_id',
-    CAST(fresh.value ->> 'seq' AS bigint),
-    fresh.value ->> 'task_id',
-    fresh.value ->> 'execution_type',
-    fresh.value ->> 'status',
-    CAST(fresh.value ->> 'parent_seq' AS bigint),
-    CAST(fresh.value ->> 'position' AS bigint),
-    CAST(fresh.value ->> 'attempt' AS bigint),
-    CAST(fresh.value ->> 'retries' AS bigint),
-    CAST(fresh.value ->> 'wake_at' AS bigint),
-    fresh.value ->> 'input',
-    fresh.value ->> 'output',
-    fresh.value ->> 'error',
-    fresh.value ->> 'history',
-    CAST(fresh.value ->> 'created_at' AS bigint),
-    CAST(fresh.value ->> 'updated_at' AS bigint),
-    1
-FROM json_each(:rows) AS fresh;
+    workflow_exec_id, seq, task_id, execution_type, status, parent_seq, position, attempt,
+    retries, wake_at, input, output, error, history, created_at, updated_at, 1
+FROM json_to_recordset(:rows) AS fresh (
+    workflow_exec_id text, seq bigint, task_id text, execution_type text, status text,
+    parent_seq bigint, position bigint, attempt bigint, retries bigint, wake_at bigint,
+    input text, output text, error text, history text, created_at bigint, updated_at bigint
+);
 
 -- name: update_task_states (sqlite)
 -- Moves tasks on, but for those that somebody else moved since they were read.
@@ -67,20 +56,24 @@ WHERE task_states.workflow_exec_id = fresh.workflow_exec_id
 -- name: update_task_states (postgres)
 -- Moves tasks on, but for those that somebody else moved since they were read.
 UPDATE task_states
-SET status = fresh.value ->> 'status',
-    attempt = CAST(fresh.value ->> 'attempt' AS bigint),
-    retries = CAST(fresh.value ->> 'retries' AS bigint),
-    wake_at = CAST(fresh.value ->> 'wake_at' AS bigint),
-    input = fresh.value ->> 'input',
-    output = fresh.value ->> 'output',
-    error = fresh.value ->> 'error',
-    history = fresh.value ->> 'history',
-    updated_at = CAST(fresh.value ->> 'updated_at' AS bigint),
+SET status = fresh.status,
+    attempt = fresh.attempt,
+    retries = fresh.retries,
+    wake_at = fresh.wake_at,
+    input = fresh.input,
+    output = fresh.output,
+    error = fresh.error,
+    history = fresh.history,
+    updated_at = fresh.updated_at,
     version = task_states.version + 1
-FROM json_each(:rows) AS fresh
-WHERE task_states.workflow_exec_id = fresh.value ->> 'workflow_exec_id'
-    AND task_states.seq = CAST(fresh.value ->> 'seq' AS bigint)
-    AND task_states.version = CAST(fresh.value ->> 'version' AS bigint);
+FROM json_to_recordset(:rows) AS fresh (
+    workflow_exec_id text, seq bigint, version bigint, status text, attempt bigint,
+    retries bigint, wake_at bigint, input text, output text, error text, history text,
+    updated_at bigint
+)
+WHERE task_states.workflow_exec_id = fresh.workflow_exec_id
+    AND task_states.seq = fresh.seq
+    AND task_states.version = fresh.version;
 
 -- name: list_task_states
 -- Every task of a run, in the order they began.

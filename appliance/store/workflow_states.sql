@@ -26,22 +26,13 @@ INSERT INTO workflow_states (
     idempotency_key, origin, history, recoveries, created_at, updated_at, version
 )
 SELECT
-    fresh.value ->> 'workflow_exec_id',
-    fresh.value ->> 'workflow_id',
-    fresh.value ->> 'definition_hash',
-    fresh.value ->> 'status',
-    fresh.value ->> 'input',
-    fresh.value ->> 'output',
-    fresh.value ->> 'error',
-    fresh.value ->> 'started_by',
-    fresh.value ->> 'idempotency_key',
-    fresh.value ->> 'origin',
-    fresh.value ->> 'history',
-    CAST(fresh.value ->> 'recoveries' AS bigint),
-    CAST(fresh.value ->> 'created_at' AS bigint),
-    CAST(fresh.value ->> 'updated_at' AS bigint),
-    1
-FROM json_each(:rows) AS fresh;
+    workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
+    idempotency_key, origin, history, recoveries, created_at, updated_at, 1
+FROM json_to_recordset(:rows) AS fresh (
+    workflow_exec_id text, workflow_id text, definition_hash text, status text, input text,
+    output text, error text, started_by text, idempotency_key text, origin text, history text,
+    recoveries bigint, created_at bigint, updated_at bigint
+);
 
 -- name: update_workflow_states (sqlite)
 -- Moves runs on, but for those that somebody else moved since they were read.
@@ -69,16 +60,19 @@ WHERE workflow_states.workflow_exec_id = fresh.workflow_exec_id
 -- name: update_workflow_states (postgres)
 -- Moves runs on, but for those that somebody else moved since they were read.
 UPDATE workflow_states
-SET status = fresh.value ->> 'status',
-    output = fresh.value ->> 'output',
-    error = fresh.value ->> 'error',
-    history = fresh.value ->> 'history',
-    recoveries = CAST(fresh.value ->> 'recoveries' AS bigint),
-    updated_at = CAST(fresh.value ->> 'updated_at' AS bigint),
+SET status = fresh.status,
+    output = fresh.output,
+    error = fresh.error,
+    history = fresh.history,
+    recoveries = fresh.recoveries,
+    updated_at = fresh.updated_at,
     version = workflow_states.version + 1
-FROM json_each(:rows) AS fresh
-WHERE workflow_states.workflow_exec_id = fresh.value ->> 'workflow_exec_id'
-    AND workflow_states.version = CAST(fresh.value ->> 'version' AS bigint);
+FROM json_to_recordset(:rows) AS fresh (
+    workflow_exec_id text, version bigint, status text, output text, error text, history text,
+    recoveries bigint, updated_at bigint
+)
+WHERE workflow_states.workflow_exec_id = fresh.workflow_exec_id
+    AND workflow_states.version = fresh.version;
 
 -- name: get_workflow_state
 -- One run.
