@@ -138,7 +138,7 @@ class Server:
         return (self.home / "data" / "admin.key").read_text().strip()
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """Send a request as the admin and return the `data` of the answer."""
+        """Send a request as the admin and return the `data` of the answer, None where there is none."""
         request = urllib.request.Request(
             f"{self.url}/api/v0{path}",
             None if body is None else json.dumps(body).encode(),
@@ -150,7 +150,8 @@ class Server:
             method=method,
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)["data"]
+            told = answer.read()
+        return json.loads(told)["data"] if told else None
 
 
 def _program(sabotage: str) -> list[str]:
