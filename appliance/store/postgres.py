@@ -33,6 +33,9 @@ Statements = Mapping[str, str]
 
 READ_ATTEMPTS = 2
 
+CLAIM_PATIENCE_S = 1.0
+"""PostgreSQL takes a moment to notice that the server before this one is gone."""
+
 CONNECT_EVERY_S = 0.25
 """So often a server that cannot be reached is asked again, however many threads want it."""
 
@@ -139,10 +142,16 @@ class PostgresDatabase:
 
     def claim(self) -> None:
         """Be the only server on this database. Raises: Locked, Unavailable. See `Database`."""
-        row = self._writer.submit(lambda tx: tx.one("claim_database", key=SERVER_KEY)).result()
-        if row is None or not row["claimed"]:
-            raise Locked("Another server works on this PostgreSQL database; stop it first.")
+        deadline = clock.monotonic() + CLAIM_PATIENCE_S
+        while not self._claim():
+            if clock.monotonic() > deadline:
+                raise Locked("Another server works on this PostgreSQL database; stop it first.")
+            threading.Event().wait(0.05)
         self.claimed = True
+
+    def _claim(self) -> bool:
+        row = self._writer.submit(lambda tx: tx.one("claim_database", key=SERVER_KEY)).result()
+        return row is not None and bool(row["claimed"])
 
     def statistics(self) -> dict[str, int]:
         """Return open connections, the most there can be, and waiting writes."""

@@ -21,7 +21,7 @@ from appliance.errors import (
     Unavailable,
 )
 from appliance.store import open_database
-from appliance.store.postgres import PostgresDatabase
+from appliance.store.postgres import CONNECT_EVERY_S, PostgresDatabase
 from appliance.store.probe import Probe
 from tests.postgres_server import PostgresServer
 from tests.store.conftest import open_notes
@@ -139,6 +139,7 @@ def test_a_server_that_is_down_is_unavailable_until_it_is_back(
         assert isinstance(notes.read(numbers_of).exception(WAIT_S), Unavailable)
     finally:
         postgres_server.start()
+    time.sleep(CONNECT_EVERY_S)  # it is not asked again sooner, however many wait for it
     assert notes.write(add(3)).result(WAIT_S) == 3
     assert [1, 3] == numbers(notes)
 
