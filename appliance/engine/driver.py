@@ -31,9 +31,16 @@ from appliance.engine.changes import (
 )
 from appliance.engine.feed import Feed
 from appliance.engine.journal import RETRY_AFTER, Journal
+from appliance.engine.outcome import failure
 from appliance.engine.reducer import advance
 from appliance.engine.run import Run, TaskState
-from appliance.errors import ApplianceError, OutcomeUnknown, StorageBroken, Unavailable
+from appliance.errors import (
+    ApplianceError,
+    InvalidInput,
+    OutcomeUnknown,
+    StorageBroken,
+    Unavailable,
+)
 from appliance.failpoint import failpoint
 from appliance.store.database import Database
 from appliance.tools.calls import Call, Executor, ToolFailure, ToolOutcome, ToolRequest
@@ -209,7 +216,10 @@ class Driver:
     def _refused(self, changes: Changes, error: BaseException) -> None:
         log.error("run.refused", exec_id=changes.run.id, error=str(error))
         _fail(changes, error)
-        self._give_up(changes.run, error, Recover(clock.now_us()))
+        # What is no data would be refused again and again.
+        hopeless = isinstance(error, InvalidInput)
+        then = Broken(clock.now_us(), str(error)) if hopeless else Recover(clock.now_us())
+        self._give_up(changes.run, error, then)
 
     def _give_up(self, run: Run, error: BaseException, then: Event) -> None:
         """Drop a run from memory and take it up again as it was last stored, with *then*."""
@@ -335,6 +345,10 @@ def _tool_of(task: TaskState) -> str:
 def _event_of(outcome: ToolOutcome, seq: int, attempt: int) -> Succeeded | Failed:
     now_us = clock.now_us()
     if not isinstance(outcome, ToolFailure):
-        return Succeeded(now_us, seq, attempt, msgspec.json.decode(outcome.output))
+        try:
+            return Succeeded(now_us, seq, attempt, msgspec.json.decode(outcome.output))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+            error = failure("TOOL_OUTPUT", f"what the tool returned is not JSON: {problem}")
+            return Failed(now_us, seq, attempt, error, retryable=False)
     error = {"code": outcome.code, "message": outcome.message, "details": outcome.details}
     return Failed(now_us, seq, attempt, error, outcome.retryable)

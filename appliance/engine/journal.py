@@ -101,12 +101,16 @@ class Journal:
                 batch.append(changes)
         if batch:
             self._write(batch)
-        elif self._pending and not self._scheduled:
+        if self._pending and not self._under_way and not self._scheduled:
             self._schedule(0)
 
     def _write(self, batch: list[Changes]) -> None:
+        try:
+            rows = _rows(batch)
+        except (TypeError, ValueError, OverflowError) as error:
+            self._spoiled(batch, errors.InvalidInput(f"A value of the run is not JSON: {error}."))
+            return
         self._under_way += 1
-        rows = _rows(batch)
         future = self._database.write(lambda tx: _save(tx, rows))
         future.add_done_callback(
             lambda done: self._loop.call_soon_threadsafe(self._written, batch, done)
@@ -123,14 +127,18 @@ class Journal:
         elif isinstance(error, _ELSEWHERE):
             self._keep(batch, error)
             return
-        elif len(batch) > 1 and not isinstance(error, _FOR_ALL):
-            for changes in batch:
-                self._write([changes])
         else:
-            for changes in batch:
-                self._refused(changes, error)
+            self._spoiled(batch, error)
         if self._pending and not self._under_way and not self._scheduled:
             self._schedule(0)
+
+    def _spoiled(self, batch: list[Changes], error: BaseException) -> None:
+        """Store changes one by one where one may spoil it for all; refuse what cannot be stored."""
+        for changes in batch:
+            if len(batch) > 1 and not isinstance(error, _FOR_ALL):
+                self._write([changes])
+            else:
+                self._refused(changes, error)
 
     def _keep(self, batch: list[Changes], error: BaseException) -> None:
         """Offer changes again later, but tell at once whoever waits for a new run to begin."""

@@ -8,11 +8,18 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from appliance.engine.recovery import MAX_RECOVERIES
 from appliance.engine.runner import Engine
-from appliance.errors import ApplianceError, OutcomeUnknown, StorageFull, Unavailable
+from appliance.errors import (
+    ApplianceError,
+    InvalidInput,
+    OutcomeUnknown,
+    StorageFull,
+    Unavailable,
+)
 from appliance.language.loader import load_project
 from appliance.store.database import Database, Row, T, Transaction, Work, settle
 from appliance.store.task_states import TaskStates
@@ -203,3 +210,38 @@ def test_a_run_that_takes_the_server_down_is_set_aside(db: Database, *, orderly:
     run = db.read(lambda tx: WorkflowStates(tx).get(ids[0])).result()
     assert run is not None
     assert "CANCELED" == run["status"]
+
+
+def test_a_value_that_is_no_json_costs_its_own_run_only(db: Database) -> None:
+    """Who asks for it is told; what other runs change at the same moment is stored."""
+
+    async def work(engine: Engine, _: FaultyDatabase) -> None:
+        program = engine.program("slow")
+        inputs = ({"seconds": 0}, {"seconds": 0, "text": "\ud800"}, {"seconds": 0})
+        starts = [engine.start(program, given) for given in inputs]
+        first, bad, last = await asyncio.gather(*starts, return_exceptions=True)
+        assert isinstance(bad, InvalidInput)
+        assert [True, True] == [await engine.wait(str(good), 10) for good in (first, last)]
+
+    drive(db, work)
+
+
+def test_a_run_that_comes_to_hold_what_is_no_json_ends(db: Database) -> None:
+    """It fails with the reason; it is not taken up again and again."""
+
+    async def work(engine: Engine, faulty: FaultyDatabase) -> None:
+        exec_id = await engine.start(engine.program("approval"), {"question": "now?"})
+        while (await engine.read(exec_id)).status != "WAITING":
+            await asyncio.sleep(0.01)
+        with pytest.raises(InvalidInput):
+            await engine.signal(exec_id, "answered", {"by": "\ud800"}, signal_id="1", source="test")
+        assert await engine.wait(exec_id, 10)
+        assert ("FAILED", "INTERNAL") == await _end(faulty, exec_id)
+
+    drive(db, work)
+
+
+async def _end(db: FaultyDatabase, exec_id: str) -> tuple[str, str]:
+    row = await settle(db.read(lambda tx: WorkflowStates(tx).get(exec_id)))
+    assert row is not None
+    return row["status"], msgspec.json.decode(row["error"])["code"]
