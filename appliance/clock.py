@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 MICROSECONDS = 1_000_000
 
@@ -24,8 +25,13 @@ def to_rfc3339(us: int | None) -> str | None:
     """Render microseconds since the epoch as RFC 3339 in UTC with six decimals; None stays None."""
     if us is None:
         return None
-    moment = datetime.fromtimestamp(us // MICROSECONDS, UTC).replace(microsecond=us % MICROSECONDS)
-    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    seconds, rest = divmod(us, MICROSECONDS)
+    return f"{_second(seconds)}.{rest:06}Z"
+
+
+@lru_cache(1024)  # the times of a run lie close together, and this is most of the work
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
 
 
 def from_rfc3339(text: str) -> int:
