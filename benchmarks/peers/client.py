@@ -72,6 +72,8 @@ class Connection(asyncio.Protocol):
             ConnectionError: it was refused, or the connection was lost.
 
         """
+        if self.transport.is_closing():
+            raise ConnectionError("the connection was closed")
         self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(message)
         return await self._answer

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import ApplianceError, Conflict, Locked, NotFound, StorageFull, Unauthorized
+from appliance.operations.tokens import new_key
 from appliance.store.datadir import DataDirectory
 from tests.cli.conftest import Terminal
 
@@ -84,14 +85,15 @@ def test_admin_key_stays_at_home(terminal: Terminal, stub: Stub) -> None:
     stub.body = page([])
     data = DataDirectory(terminal.directory / "data")
     data.prepare()
-    data.write_secret("admin.key", "cpzy_local")
+    key = new_key().text
+    data.write_secret("admin.key", key)
     terminal.ok("exec", "list", "--base-url", stub.url)
     with data.lock(stub.url):
         terminal.ok("exec", "list")
         terminal.ok("exec", "list", COMPOZY_BASE_URL=f"{stub.url}/")
         terminal.ok("exec", "list", COMPOZY_BASE_URL=stub.url.replace("127.0.0.1", "localhost"))
         terminal.ok("exec", "list", COMPOZY_API_KEY="cpzy_mine")
-    local, mine = "Bearer cpzy_local", "Bearer cpzy_mine"
+    local, mine = f"Bearer {key}", "Bearer cpzy_mine"
     assert [None, local, local, local, mine] == stub.keys
 
 

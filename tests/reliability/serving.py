@@ -50,7 +50,7 @@ class Server:
         self._project = str(project)
         name = "DB_CONN_STRING" if database.conninfo else "DATABASE_URL"
         self._environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
             # in front, for the built file finds by it the Python that it was built for
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             name: database.conninfo or database.path,
