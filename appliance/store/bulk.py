@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,11 +30,11 @@ _PARAMETER = re.compile(r":([a-z_]\w*)")
 
 
 class Repeated(NamedTuple):
-    """A text with one row of values, which can be there many times; `names` are those of a row."""
+    """A text with one row of values, which can be there many times; `pick` takes them from a row."""
 
     before: str
     row: str
-    names: tuple[str, ...]
+    pick: Callable[[Mapping[str, Param]], tuple[Param, ...]]
     after: str
 
 
@@ -50,7 +52,7 @@ def as_values(cursor: Any, text: str, rows: Rows) -> int:
         return one_by_one(cursor, text, rows)
     changed = 0
     for some in _parts(rows):
-        values = [row[name] for row in some for name in repeated.names]
+        values = [*chain.from_iterable(map(repeated.pick, some))]
         changed += cursor.execute(_text(repeated, len(some)), values).rowcount
     return changed
 
@@ -86,9 +88,10 @@ def _repeated(text: str) -> Repeated | None:
     if found is None:
         return None
     before, row, after = text[: found.start(1)], found[1], text[found.end(1) :]
-    if _PARAMETER.search(before + after):
+    names = _PARAMETER.findall(row)
+    if len(names) < 2 or _PARAMETER.search(before + after):
         return None
-    return Repeated(before, _PARAMETER.sub("?", row), tuple(_PARAMETER.findall(row)), after)
+    return Repeated(before, _PARAMETER.sub("?", row), itemgetter(*names), after)
 
 
 @cache
