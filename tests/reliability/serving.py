@@ -45,6 +45,8 @@ class Server:
     ) -> None:
         self.home = home
         self.recoveries: list[float] = []
+        self.timeout_s = 10.0
+        """How long a caller waits for an answer."""
         self.url = f"http://127.0.0.1:{_free_port()}"
         self._program = _program(sabotage)
         self._project = str(project)
@@ -149,7 +151,7 @@ class Server:
             },
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:
             told = answer.read()
         return json.loads(told)["data"] if told else None
 

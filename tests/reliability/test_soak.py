@@ -117,14 +117,16 @@ def _below(pid: int) -> Iterator[int]:
 
 
 @contextmanager
-def watched(pid: int, database: Path) -> Iterator[list[Sample]]:
-    """Look at a process again and again while the block lasts."""
+def watched(pid: int, database: Path, log: Path) -> Iterator[list[Sample]]:
+    """Look at a process again and again while the block lasts; what is seen is also in *log*."""
     samples = [sample(pid, database)]
     stop = threading.Event()
 
     def watch() -> None:
-        while not stop.wait(SAMPLE_S):
-            samples.append(sample(pid, database))
+        with log.open("w") as file:
+            while not stop.wait(SAMPLE_S):
+                samples.append(sample(pid, database))
+                print(*samples[-1], file=file, flush=True)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -142,8 +144,8 @@ def soaked(server: Server, database: Path, seed: str, verdict: Verdict) -> list[
     with server.running() as process:
         trouble = Trouble(server, process.pid, random.Random(seed))
         with (
-            watched(process.pid, database) as samples,
-            Load(server, history, seed, 2, weights=KINDS, rest_s=0.05),
+            watched(process.pid, database, server.home / "samples") as samples,
+            Load(server, history, seed, 2, weights=KINDS, rest_s=0.1),
         ):
             while time.monotonic() - begin < SECONDS:
                 time.sleep(EVERY_S)
@@ -168,6 +170,7 @@ def test_a_server_stays_as_it_is(
     with in_memory(tmp_path / "data", "2g") as place:
         database = place / "app.db"
         server = Server(tmp_path, DatabaseSettings(path=str(database)))
+        server.timeout_s = 60.0  # a backup of much takes its time beside other work
         samples = soaked(server, database, seed, verdict)
     first, last = samples[0], samples[-1]
     files = [found.files for found in samples]
@@ -190,8 +193,8 @@ def test_a_server_that_keeps_what_it_hears_is_caught(tmp_path: Path, seed: str) 
     history = History(tmp_path / "history")
     with (
         server.running() as process,
-        watched(process.pid, database) as samples,
-        Load(server, history, seed, 2, weights=KINDS, rest_s=0.05),
+        watched(process.pid, database, server.home / "samples") as samples,
+        Load(server, history, seed, 2, weights=KINDS, rest_s=0.1),
     ):
         time.sleep(40)
     assert growth(samples[len(samples) // 3 :], SAMPLE_S) > MOST_MIB_PER_HOUR * 10
