@@ -77,6 +77,12 @@ class NotFound(ApplianceError):
     status, exit_code, code = 404, 66, "not_found"
 
 
+class MethodNotAllowed(ApplianceError):
+    """The `Allow` header names the methods that are possible here."""
+
+    status, exit_code, code = 405, 64, "method_not_allowed"
+
+
 class Conflict(ApplianceError):
     """It exists already. `constraint` names the rule of the database that refused."""
 

@@ -14,7 +14,14 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Send
 
 from appliance import ids
-from appliance.errors import ApplianceError, NotFound, Overloaded, TooLarge, Unavailable
+from appliance.errors import (
+    ApplianceError,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+)
 from appliance.server.headers import Field
 
 MEDIA_TYPE = "application/problem+json"
@@ -25,7 +32,6 @@ EDGE_CODES = {
     "bad_request": (400, "What was sent is not a valid HTTP/1.1 request."),
     "deadline_exceeded": (504, "The server took too long to answer."),
     "header_too_large": (431, "Request line and header are too large."),
-    "method_not_allowed": (405, "The `Allow` header names the methods that are possible here."),
     "request_timeout": (408, "The request did not arrive in time."),
     "stopping": (503, "The server stops and will be back; ask again soon."),
     "too_many_connections": (503, "Too many connections are open, here or from this address."),
@@ -33,7 +39,7 @@ EDGE_CODES = {
 }
 """Codes that belong to HTTP and to no error of the appliance: their status and what they mean."""
 
-_CODES = {404: NotFound.code, 413: TooLarge.code}
+_CODES = {404: NotFound.code, 405: MethodNotAllowed.code, 413: TooLarge.code}
 
 
 class Flaw(msgspec.Struct, frozen=True):
@@ -90,6 +96,8 @@ def headers(error: BaseException) -> dict[str, str]:
     match error:
         case ApplianceError(status=401):
             return {"www-authenticate": "Bearer"}
+        case MethodNotAllowed(details={"allow": str() as allowed}):
+            return {"allow": allowed}
         case ApplianceError(details={"retry_after": int() | float() as seconds}):
             return {"retry-after": str(math.ceil(seconds))}
         case Overloaded():

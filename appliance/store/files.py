@@ -6,6 +6,7 @@ again. So somebody has to look, and what was acknowledged has to be saved before
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -14,6 +15,8 @@ from appliance import atomic, clock
 from appliance.errors import ApplianceError, InvalidConfiguration, Overloaded, StorageBroken
 from appliance.store import copying
 from appliance.store.datadir import LOCK
+
+_OUT_OF_ORDER = (errno.EROFS, errno.EIO)
 
 RESCUED = ".rescued-"
 """Stands between the name of a database and the time at which it was saved from being lost."""
@@ -54,16 +57,25 @@ class Files:
     def _require_disk(self) -> None:
         """Raise OSError when the disk was switched off or to read-only meanwhile.
 
-        On ext4 an fsync that comes after that succeeds and does nothing; opening for writing fails.
-        Not a file of SQLite, for closing one of those would take away the locks that it has on them.
+        On ext4 an fsync that comes after that can succeed and do nothing. What needs the journal
+        fails from the first moment on, and opening for writing soon after it. Not a file of SQLite,
+        for closing one of those would take away the locks that it has on them.
         """
         try:
-            os.close(os.open(self._witness, os.O_WRONLY | os.O_CLOEXEC))
+            witness = os.open(self._witness, os.O_WRONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # nobody has locked the directory: a command, not a server
-            pass
+            return
         except OSError as error:
             if Overloaded.by(error) is None:  # without a file to spare there is no look
                 raise
+            return
+        try:
+            os.posix_fallocate(witness, 0, 1)  # it has that byte, but only the journal may say so
+        except OSError as error:
+            if error.errno in _OUT_OF_ORDER:
+                raise
+        finally:
+            os.close(witness)
 
     def _rescue(self, connection: sqlite3.Connection) -> str:
         """Copy what has no name any more; the log would be played into whatever has the name now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reliability.serving import ROOT
+from tests.reliability.serving import PROGRAM, ROOT
 
 _CALLS = "trace=open,openat,openat2,creat"
 _OPENED = re.compile(r"= \d+<([^>]*)>$")
@@ -25,6 +26,8 @@ LIBRARIES = tuple(
      "/proc/self/maps", "/sys/", "/etc/ld.so.cache", "/etc/local", "/etc/ssl/"}
 )  # fmt: skip
 """What any Python opens."""
+UNPACKED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compozy"
+"""Where the built file has its own files."""
 
 
 def require_strace() -> None:
@@ -70,5 +73,6 @@ def opened(log: Path) -> list[str]:
 
 def outside(log: Path, *roots: Path) -> list[str]:
     """Return what was opened beyond *roots* and what any Python opens."""
-    inside = (*(str(root.resolve()) for root in roots), *LIBRARIES)
+    own = [UNPACKED] if PROGRAM else []
+    inside = (*(str(root.resolve()) for root in [*roots, *own]), *LIBRARIES)
     return [path for path in opened(log) if not path.startswith(inside)]

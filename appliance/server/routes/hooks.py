@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Response, patch, post, put
-from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from appliance.errors import (
     Conflict,
     InvalidPayload,
     InvalidSignature,
+    MethodNotAllowed,
     NotFound,
     TooLarge,
     Unavailable,
@@ -37,7 +37,15 @@ class ReceivedView(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _OPT = (
     PUBLIC
-    | raises(NotFound, TooLarge, InvalidSignature, Conflict, InvalidPayload, Unavailable)
+    | raises(
+        NotFound,
+        MethodNotAllowed,
+        TooLarge,
+        InvalidSignature,
+        Conflict,
+        InvalidPayload,
+        Unavailable,
+    )
     | answers(200, "No event of the webhook matches, so nothing was started", ReceivedView)
 )
 
@@ -87,11 +95,8 @@ async def _receive(request: ApiRequest, slug: str) -> Response[Envelope[Received
 
 def _require_method(request: ApiRequest, hook: Hook) -> None:
     if request.method != hook.method:
-        raise HTTPException(
-            f"This webhook takes {hook.method}, not {request.method}.",
-            status_code=405,
-            headers={"allow": hook.method},
-        )
+        sentence = f"This webhook takes {hook.method}, not {request.method}."
+        raise MethodNotAllowed(sentence, allow=hook.method)
 
 
 def _headers(request: ApiRequest) -> dict[str, str]:
