@@ -7,7 +7,7 @@ import random
 import signal
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from tests.postgres_server import PostgresServer
 
 from .history import History, Outcome
 from .line import Cut, Line
-from .load import RUN, Load, note, run
+from .load import NOTE, RUN, WEIGHTS, Load, note, run
 from .oracle import Findings, judge
 from .serving import Server
 from .tiers import sized
@@ -131,13 +131,14 @@ def tormented(
     faults: list[Callable[[World], None]],
     *,
     seed: str,
+    weights: Mapping[str, int] = WEIGHTS,
     patience_s: float = 60.0,
 ) -> tuple[Findings, list[float]]:
     """Do *faults* to a server under load; return what was found, and the seconds until it was back."""
     dice = random.Random(seed)
     recoveries = []
     with server.running():
-        with Load(server, history, seed):
+        with Load(server, history, seed, weights=weights):
             for number, fault in enumerate(faults):
                 time.sleep(dice.uniform(0.1, 0.5))
                 fault(world)
@@ -182,5 +183,8 @@ def test_a_server_that_guesses_is_caught(
     server = Server(tmp_path, world.settings, sabotage=sabotage)
     history = History(tmp_path / "history")
     faults = [partial(cut_commit, how=how)] * 3
-    found, _ = tormented(server, history, world, list(faults), seed=seed, patience_s=2)
+    notes = {NOTE: 1}  # each commit has one, and nothing but its outcome tells it from a repetition
+    found, _ = tormented(
+        server, history, world, list(faults), seed=seed, weights=notes, patience_s=2
+    )
     assert found.lost if how is Cut.UNSENT else found.doubled
