@@ -17,7 +17,7 @@ from .oracle import Findings
 from .tiers import sized
 from .verdict import Verdict
 
-STEPS = sized(5_000, 200_000, 10_000_000)
+STEPS = sized(5_000, 100_000, 10_000_000)
 ENOUGH = 10**6
 """Seeds at most; each is a run of some hundred steps."""
 

@@ -37,7 +37,7 @@ from tests.postgres_server import PostgresServer
 from .conftest import settings_for
 from .streaming import FLOWS
 
-IN_CI, IN_FULL = 2, 20
+IN_CI, IN_FULL, FOR_LONG = 2, 6, 20
 """Requests of each kind to each route."""
 ENDLESS = "GET /api/v0/executions/stream"
 """An answer that nobody can wait for; the tests of streams know it."""
@@ -142,7 +142,14 @@ def api(running: Running) -> Any:
     return schema
 
 
-@pytest.mark.parametrize("examples", [IN_CI, pytest.param(IN_FULL, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize(
+    "examples",
+    [
+        IN_CI,
+        pytest.param(IN_FULL, marks=pytest.mark.reliability),
+        pytest.param(FOR_LONG, marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize("role", ["admin", "user", "nobody"])
 def test_the_api_is_as_described(api: Any, running: Running, role: str, examples: int) -> None:
     """No request makes the server fail, and each answer is one that the description names.
