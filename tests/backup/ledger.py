@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sqlite3
 import zipfile
 from contextlib import closing
 from pathlib import Path
 
+from appliance.backup import snapshot
 from appliance.config import DatabaseSettings
 from appliance.operations import audit
 from appliance.operations.actors import SYSTEM
@@ -35,6 +37,26 @@ def make(directory: Path, amount: int) -> Database:
     for number in range(amount):
         add(db, number)
     return db
+
+
+def archived(directory: Path, amount: int) -> Path:
+    """A backup of a database with rows 0 .. amount-1, in the data directory *directory*."""
+    data = data_directory(directory)
+    db = make(data.path, amount)
+    path = data.backups_path / snapshot.create(db, data).name
+    db.close()
+    return path
+
+
+def killed(home: Path, amount: int) -> DataDirectory:
+    """`home/data` as a killed server leaves it, with rows 0 .. amount-1 in its log alone."""
+    live, dead = data_directory(home / "live"), data_directory(home / "data")
+    db = make(live.path, amount)
+    for file in live.path.glob("app.db*"):
+        shutil.copy(file, dead.path)
+    db.close()
+    assert (dead.path / "app.db-wal").stat().st_size > 0
+    return dead
 
 
 def add(db: Database, number: int) -> None:

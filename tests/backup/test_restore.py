@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from appliance import atomic
-from appliance.backup import archive, inspection, snapshot, verification
+from appliance.backup import archive, inspection, verification
 from appliance.backup.archive import Facts, Origin
 from appliance.backup.restore import Restored, restore
 from appliance.config import DatabaseSettings
@@ -39,24 +39,13 @@ ORIGIN = Origin(program="1.2.3", driver="sqlite", created_at="2026-11-21T09:00:0
 @pytest.fixture(scope="module")
 def backup(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive with the rows 0 .. 9."""
-    data = ledger.data_directory(tmp_path_factory.mktemp("source") / "data")
-    db = ledger.make(data.path, 10)
-    path = data.backups_path / snapshot.create(db, data).name
-    db.close()
-    return path
+    return ledger.archived(tmp_path_factory.mktemp("source") / "data", 10)
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> DataDirectory:
     """A data directory that a killed server left, with the rows 0, 1, 2 in its log alone."""
-    live = ledger.data_directory(tmp_path / "live")
-    db = ledger.make(live.path, 3)
-    dead = ledger.data_directory(tmp_path / "data")
-    for file in live.path.glob("app.db*"):
-        shutil.copy(file, dead.path)
-    db.close()
-    assert (dead.path / "app.db-wal").stat().st_size > 0
-    return dead
+    return ledger.killed(tmp_path, 3)
 
 
 def put_back(source: Path, data: DataDirectory, *, dry_run: bool = False) -> Restored:

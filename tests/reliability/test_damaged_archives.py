@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import sys
 import warnings
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import archive, snapshot
+from appliance.backup import archive
 from appliance.backup.restore import restore
 from appliance.errors import DamagedArchive, DatabaseTooNew
 from appliance.store.datadir import DataDirectory
@@ -30,23 +29,13 @@ DAMAGED = sized(100, 5_000, 100_000)
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
     """An archive with the rows 0 .. 9."""
-    source = ledger.data_directory(tmp_path / "source")
-    db = ledger.make(source.path, 10)
-    made = snapshot.create(db, source)
-    db.close()
-    return source.backups_path / made.name
+    return ledger.archived(tmp_path / "source", 10)
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> DataDirectory:
     """A data directory as a killed server leaves it, with the rows 0, 1, 2 in its log alone."""
-    live = ledger.data_directory(tmp_path / "live")
-    db = ledger.make(live.path, 3)
-    dead = ledger.data_directory(tmp_path / "data")
-    for file in live.path.glob("app.db*"):
-        shutil.copy(file, dead.path)
-    db.close()
-    return dead
+    return ledger.killed(tmp_path, 3)
 
 
 def cut_at_pages(content: bytes) -> list[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,15 +27,6 @@ LIBRARIES = tuple(
 """What any Python opens."""
 UNPACKED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compozy"
 """Where the built file has its own files."""
-
-
-def require_strace() -> None:
-    """Skip by name where the system calls of a process cannot be watched."""
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed, so nobody can say which files were opened")
-    probe = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False)
-    if probe.returncode:
-        pytest.skip(f"strace cannot trace here: {probe.stderr.decode().strip()[-200:]}")
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from .opened import outside, require_strace, watched, watching
+from tests.reliability.machine import needs
+
+from .opened import outside, watched, watching
 from .traversal import CORPUS
 from .twins import API, HOOK_SECRET, Twins
 from .wire import Answer
@@ -55,7 +57,7 @@ def test_the_corpus_is_long() -> None:
 @pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.reliability)])
 def test_no_address_leads_to_a_file(both: Twins, tmp_path: Path, every: int) -> None:
     """Not found, not valid or not possible, never what a file holds; and no file was opened for it."""
-    require_strace()
+    needs("strace")
     server, log = both.servers["sqlite"], tmp_path / "opened"
     wrong = []
     with watching(both.pids["sqlite"], log):
@@ -82,7 +84,7 @@ def test_no_address_is_another_on_postgresql(both: Twins) -> None:
 @pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.reliability)])
 def test_no_path_leads_a_native_tool_out(tmp_path: Path, every: int) -> None:
     """Reading, writing, listing, searching and deleting stay inside, as the kernel saw it."""
-    require_strace()
+    needs("strace")
     root, elsewhere, log = tmp_path / "root", tmp_path / "elsewhere", tmp_path / "opened"
     for directory in (root / "etc", elsewhere / "data"):
         directory.mkdir(parents=True)
@@ -112,7 +114,7 @@ def _inventory(home: Path, root: Path) -> dict[str, str]:
 
 def test_a_program_that_follows_paths_is_caught(tmp_path: Path) -> None:
     """This test can fail: whoever joins a directory and a name is seen outside of it."""
-    require_strace()
+    needs("strace")
     (tmp_path / "root").mkdir()
     follow = "import sys; [open(sys.argv[1] + path).read(1) for path in ('/../secret', '/../../../../../../etc/passwd')]"
     (tmp_path / "secret").write_text(SECRET)
