@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from benchmarks.peers.load import Load, closed_loop_of_threads
-from benchmarks.peers.program import Library, leave, pragmas, serve, stay, step
+from benchmarks.peers.program import Library, flows_of, leave, pragmas, serve, stay, step
 
 
 class DbosSqlite(Library):
@@ -56,18 +56,8 @@ def main(url: str) -> None:
     dbos = DBOS(config={"name": "bench", "system_database_url": url, "log_level": "ERROR"})
     noop, rest, end = (DBOS.step()(function) for function in (step, stay, leave))
 
-    def one(n: int) -> Any:
-        return noop(n)
-
-    def ten(n: int) -> Any:
-        for _ in range(10):
-            n = noop(n)
-        return n
-
-    def staying(n: int, notes: str) -> Any:
-        return end(rest(noop(n), notes), notes)
-
-    flows = {flow.__name__: DBOS.workflow()(flow) for flow in (one, ten, staying)}
+    plain = flows_of(noop, rest, end)
+    flows = {name: DBOS.workflow()(flow) for name, flow in plain.items()}
     DBOS.launch()
 
     def load(flow: str, in_flight: int, seconds: float) -> Load:

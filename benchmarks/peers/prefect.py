@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.peers.load import Load, closed_loop_of_threads
 from benchmarks.peers.peer import free_port, wait_for
-from benchmarks.peers.program import Library, leave, serve, stay, step
+from benchmarks.peers.program import Library, flows_of, leave, serve, stay, step
 
 
 class Prefect(Library):
@@ -47,18 +47,8 @@ def main(_: str) -> None:
 
     noop, rest, end = (task(function) for function in (step, stay, leave))
 
-    def one(n: int) -> Any:
-        return noop(n)
-
-    def ten(n: int) -> Any:
-        for _ in range(10):
-            n = noop(n)
-        return n
-
-    def staying(n: int, notes: str) -> Any:
-        return end(rest(noop(n), notes), notes)
-
-    flows = {function.__name__: flow(function) for function in (one, ten, staying)}
+    plain = flows_of(noop, rest, end)
+    flows = {name: flow(function) for name, function in plain.items()}
 
     def run(name: str) -> Any:
         """Run, and again while the server is too busy, as its SQLite soon is."""

@@ -119,6 +119,25 @@ def pragmas(execute: Callable[[str], Any]) -> str:
     return ", ".join(f"{name}={execute(f'PRAGMA {name}').fetchone()[0]}" for name in names)
 
 
+def flows_of(
+    noop: Callable[[int], Any], rest: Callable[..., Any], end: Callable[..., Any]
+) -> dict[str, Callable[..., Any]]:
+    """Return the three flows by name, made of steps as the peer has them."""
+
+    def one(n: int) -> Any:
+        return noop(n)
+
+    def ten(n: int) -> Any:
+        for _ in range(10):
+            n = noop(n)
+        return n
+
+    def staying(n: int, notes: str) -> Any:
+        return end(rest(noop(n), notes), notes)
+
+    return {flow.__name__: flow for flow in (one, ten, staying)}
+
+
 def step(n: int) -> int:
     """Return what was given: the step of the flows `one` and `ten`."""
     return n
