@@ -11,9 +11,9 @@ from appliance.language.template.compiler import Program, compile_program
 from appliance.language.template.errors import Fault, TemplateError
 from appliance.language.template.limits import SOURCE, Environment, Run
 from appliance.language.template.parser import parse
-from appliance.language.template.values import plain, without_halves
+from appliance.language.template.values import SCALARS, plain, without_halves
 
-_STORED = frozenset({str, dict, list, int, bool, type(None)})
+_STORED = SCALARS | {str, dict, list}
 """Types of values as they are stored, which nobody changes; a view of a run is none of them."""
 _MISSING = object()
 _SAFE = 2**53 - 1

@@ -18,7 +18,7 @@ _HALVES = re.compile(
     r"(\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|\\[^u])|\\u[dD][89a-fA-F]\w\w", re.DOTALL
 )
 """Escapes of JSON: pairs and what stands for itself, to be kept, or halves of a character."""
-_SCALARS = {type(None), bool, int, float}
+SCALARS = {type(None), bool, int, float}
 _GO_TYPES = {type(None): "<nil>", bool: "bool", int: "int", float: "float64", str: "string"}
 
 
@@ -105,7 +105,7 @@ def show_float(value: float) -> str:
 
 def plain(value: Any, run: Run) -> Any:
     """Return a copy of *value* made of nothing but dict, list, str, int, float, bool and None."""
-    if type(value) in _SCALARS:
+    if type(value) in SCALARS:
         return value
     if isinstance(value, str):
         run.spend(len(value))
@@ -115,12 +115,12 @@ def plain(value: Any, run: Run) -> Any:
     if is_map(value):
         run.spend(VALUE + ITEM * len(value))
         return {
-            str(key): item if type(item) in _SCALARS else plain(item, run)
+            str(key): item if type(item) in SCALARS else plain(item, run)
             for key, item in value.items()
         }
     if is_list(value):
         run.spend(VALUE + ITEM * len(value))
-        return [item if type(item) in _SCALARS else plain(item, run) for item in value]
+        return [item if type(item) in SCALARS else plain(item, run) for item in value]
     raise _foreign(value)
 
 
