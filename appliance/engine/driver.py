@@ -33,7 +33,7 @@ from appliance.engine.feed import Feed
 from appliance.engine.journal import RETRY_AFTER, Journal
 from appliance.engine.outcome import failure
 from appliance.engine.reducer import advance
-from appliance.engine.run import Run, TaskState
+from appliance.engine.run import Rows, Run, TaskState
 from appliance.errors import (
     ApplianceError,
     InvalidInput,
@@ -88,7 +88,7 @@ class Driver:
         self.timeouts: dict[str, float] = {}
         self.feed = Feed()
         self.live: dict[str, Live] = {}
-        self._watchers: dict[str, set[asyncio.Future[None]]] = {}
+        self._watchers: dict[str, set[asyncio.Future[Rows]]] = {}
         self.counts: Counter[str] = Counter()
         """How many runs were STARTED, and how many ended in each state, since the server began."""
         self._take_ups: set[asyncio.Task[None]] = set()
@@ -113,8 +113,8 @@ class Driver:
         return not self._journal.idle or any(live.calls for live in self.live.values())
 
     @contextmanager
-    def watch(self, exec_id: str) -> Iterator[asyncio.Future[None]]:
-        """Give a future that is done when the run *exec_id* has ended, in memory or not."""
+    def watch(self, exec_id: str) -> Iterator[asyncio.Future[Rows]]:
+        """Give a future of what is stored of the run *exec_id* once it ends, in memory or not."""
         watcher = self._loop.create_future()
         watchers = self._watchers.setdefault(exec_id, set())
         watchers.add(watcher)
@@ -207,11 +207,14 @@ class Driver:
     def _retire(self, live: Live) -> None:
         del self.live[live.run.id]
         live.stop()
-        live.run.let_go()
         self.counts[live.run.status] += 1
-        for watcher in self._watchers.pop(live.run.id, ()):
-            if not watcher.done():
-                watcher.set_result(None)
+        watchers = self._watchers.pop(live.run.id, None)
+        if watchers:
+            rows = live.run.rows()
+            for watcher in watchers:
+                if not watcher.done():
+                    watcher.set_result(rows)
+        live.run.let_go()
 
     def _refused(self, changes: Changes, error: BaseException) -> None:
         log.error("run.refused", exec_id=changes.run.id, error=str(error))

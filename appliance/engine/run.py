@@ -30,6 +30,13 @@ class Moment(NamedTuple):
     at: int
 
 
+class Rows(NamedTuple):
+    """A run as it is stored: its own row, and those of its tasks in the order they began."""
+
+    run: Row
+    tasks: list[Row]
+
+
 class Signal:
     """A message that a run received. `taken_by` is the number of the wait that took it first."""
 
@@ -226,6 +233,10 @@ class Run:
             task.input = task.output = None
         for signal in self.signals:
             signal.payload = None
+
+    def rows(self) -> Rows:
+        """Return the run as it is read from the database once everything is stored."""
+        return Rows(self.row(), [task.row() for task in self.tasks])
 
     def row(self) -> dict[str, Param]:
         """Return the columns of `workflow_states`."""

@@ -26,7 +26,7 @@ from appliance.engine.changes import (
 from appliance.engine.driver import Driver, Live
 from appliance.engine.feed import Feed
 from appliance.engine.program import Program, compile_program, source_of
-from appliance.engine.run import Run, Surroundings
+from appliance.engine.run import Rows, Run, Surroundings
 from appliance.engine.triggers import Dispatched, Listener, listeners
 from appliance.errors import Conflict, InvalidInput, NotFound, Unavailable
 from appliance.failpoint import failpoint
@@ -214,11 +214,17 @@ class Engine:
 
         A run that is not known counts as one that has ended.
         """
+        return await self.end_of(exec_id, timeout_s) is not None or await self._has_ended(exec_id)
+
+    async def end_of(self, exec_id: str, timeout_s: float) -> Rows | None:
+        """Wait until a run has ended, at most *timeout_s*; return what is stored of it then.
+
+        None when it goes on, or had ended before: then ask the database.
+        """
         with self._driver.watch(exec_id) as watcher:
-            if exec_id not in self._driver.live and await self._has_ended(exec_id):
-                return True
-            done, _ = await asyncio.wait([watcher], timeout=timeout_s)
-            return bool(done)
+            if exec_id in self._driver.live or not await self._has_ended(exec_id):
+                await asyncio.wait([watcher], timeout=timeout_s)
+            return watcher.result() if watcher.done() else None
 
     async def _has_ended(self, exec_id: str) -> bool:
         try:

@@ -8,7 +8,7 @@ from appliance import clock, ids
 from appliance.engine import history
 from appliance.engine.context import progress_of
 from appliance.engine.program import GROUPS, Program
-from appliance.engine.run import decode
+from appliance.engine.run import Rows, decode
 from appliance.engine.status import TERMINAL, Status
 from appliance.errors import Conflict, InvalidInput, NotFound
 from appliance.language.model import Json
@@ -141,8 +141,8 @@ async def wait_for(
 
     Raises: NotFound.
     """
-    await appliance.engine.wait(exec_id, timeout_s)
-    state = await get_execution(appliance, exec_id)
+    rows = await appliance.engine.end_of(exec_id, timeout_s)
+    state = _state(rows or await read_rows(appliance, exec_id))
     return state, state["status"] in TERMINAL
 
 
@@ -202,20 +202,29 @@ def _time(name: str, text: str) -> int:
 
 async def get_execution(appliance: Appliance, exec_id: str) -> dict[str, Any]:
     """Return a run with the tree of its tasks. Raises NotFound."""
-    row, tasks = await read_rows(appliance, exec_id)
+    return _state(await read_rows(appliance, exec_id))
+
+
+def _state(rows: Rows) -> dict[str, Any]:
+    row, tasks = rows
     return {
         **_summary(row),
         "usage": None,
         "input": decode(row["input"]),
         "output": decode(row["output"]),
         "history": history.shown(row["history"]),
-        "tasks": task_tree(exec_id, tasks),
+        "tasks": task_tree(row["workflow_exec_id"], tasks),
     }
 
 
 async def get_task_execution(appliance: Appliance, exec_id: str) -> dict[str, Any]:
     """Return a task that was run by itself. Raises NotFound, also for a run of a workflow."""
-    state = await get_execution(appliance, exec_id)
+    return task_of(await get_execution(appliance, exec_id))
+
+
+def task_of(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a run as that of the one task it was made for. Raises NotFound."""
+    exec_id = state["workflow_exec_id"]
     if (state["origin"] or {}).get("resource") != "task":
         msg = f"{exec_id!r} is no run of a single task; look at /executions/workflows/{exec_id}"
         raise NotFound(msg)
@@ -229,8 +238,8 @@ async def get_task_execution(appliance: Appliance, exec_id: str) -> dict[str, An
     }
 
 
-async def read_rows(appliance: Appliance, exec_id: str) -> tuple[Row, list[Row]]:
-    """Return the rows of a run and of its tasks. Raises NotFound."""
+async def read_rows(appliance: Appliance, exec_id: str) -> Rows:
+    """Return what is stored of a run. Raises NotFound."""
 
     def work(tx: Transaction) -> tuple[Row | None, list[Row]]:
         row = WorkflowStates(tx).get(exec_id)
@@ -240,7 +249,7 @@ async def read_rows(appliance: Appliance, exec_id: str) -> tuple[Row, list[Row]]
     if row is None:
         msg = f"there is no run {exec_id!r}"
         raise NotFound(msg)
-    return row, tasks
+    return Rows(row, tasks)
 
 
 def task_tree(exec_id: str, rows: list[Row]) -> dict[str, Any]:

@@ -126,8 +126,8 @@ async def run_task(
         run_input=wish.with_,
         idempotency_key=idempotency_key,
     )
-    _, ended = await executions.wait_for(request.appliance, started.exec_id, wish.timeout)
-    found = await executions.get_task_execution(request.appliance, started.exec_id)
+    run, ended = await executions.wait_for(request.appliance, started.exec_id, wish.timeout)
+    found = executions.task_of(run)
     shown = {**found, "state": found if include or not ended else None}
     view = show(TaskSyncView, shown)
     if ended:
