@@ -131,6 +131,25 @@ def forget_to_sync_files() -> None:
 
 
 @sabotage
+def blame_whoever_asks() -> None:
+    """Take a lack of memory or of open files for a defect, as programs do that never met one."""
+    from appliance.errors import Overloaded
+
+    Overloaded.by = classmethod(lambda _cls, _error: None)  # type: ignore[method-assign, assignment]
+
+
+@sabotage
+def trust_any_directory() -> None:
+    """Keep secrets where everybody may read and write."""
+    from appliance.store import datadir
+
+    def content(path: Path) -> None:
+        """Find nothing wrong with *path*."""
+
+    datadir._check_directory = content
+
+
+@sabotage
 def let_everybody_in() -> None:
     """Take whatever is shown, or nothing, for the key of an admin."""
     from appliance.operations.actors import SYSTEM

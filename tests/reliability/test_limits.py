@@ -78,11 +78,7 @@ def test_nothing_acknowledged_is_lost_at_a_limit(
     verdict = Verdict(f"A8 no more {what.__name__.strip('_')}", ROUNDS)
     with server.running() as process:
         for number in range(ROUNDS):
-            with Load(server, history, f"{seed}-{number}"):
-                time.sleep(0.5)
-                with limited(process.pid, *what(process.pid)):
-                    _ask_for_much(server, history)
-                    time.sleep(1)
+            _press(server, history, process.pid, f"{seed}-{number}", what)
             assert process.poll() is None
             assert server.ready
         assert any(write.outcome is not Outcome.OK for write in history.writes), "no limit was met"
@@ -94,6 +90,29 @@ def test_nothing_acknowledged_is_lost_at_a_limit(
     verdict.acknowledged = history.count(Outcome.OK)
     verdict.recoveries = server.recoveries
     conclude(verdict)
+
+
+def _press(
+    server: Server, history: History, pid: int, seed: str, what: Callable[[int], tuple[int, int]]
+) -> None:
+    """Ask for much while the server lacks *what*."""
+    with Load(server, history, seed):
+        time.sleep(0.5)
+        with limited(pid, *what(pid)):
+            _ask_for_much(server, history)
+            time.sleep(1)
+
+
+@pytest.mark.reliability
+def test_a_server_that_blames_others_is_caught(
+    tmp_path: Path, sqlite_settings: DatabaseSettings, seed: str
+) -> None:
+    """A refusal that does not say that it is for want of room is found."""
+    server = Server(tmp_path, sqlite_settings, sabotage="blame_whoever_asks")
+    history = History(tmp_path / "history")
+    with server.running() as process:
+        _press(server, history, process.pid, seed, _files)
+    assert _dishonest(history)
 
 
 def _dishonest(history: History) -> list[str]:

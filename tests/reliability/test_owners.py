@@ -80,8 +80,9 @@ def home() -> Iterator[Path]:
         yield Path(place)
 
 
-def _server(home: Path) -> Server:
-    return Server(home, DatabaseSettings(path=str(home / "data" / "app.db")), HOME=str(home))
+def _server(home: Path, sabotage: str = "") -> Server:
+    settings = DatabaseSettings(path=str(home / "data" / "app.db"))
+    return Server(home, settings, sabotage=sabotage, HOME=str(home))
 
 
 def refused(server: Server, before: str) -> str:
@@ -123,6 +124,17 @@ def test_a_data_directory_behind_a_link_is_refused(home: Path) -> None:
         pass
     _linked(data)
     assert f"--data-dir {data}.elsewhere" == refused(server, server.log)
+
+
+@pytest.mark.reliability
+def test_a_server_that_trusts_any_directory_is_caught(home: Path) -> None:
+    """Where nobody looks, the server starts although everybody may read its data: that is found."""
+    server, data = _server(home, "trust_any_directory"), home / "data"
+    with server.running(*AS_USER):
+        assert not _too_open(data)
+    data.chmod(0o777)
+    with server.running(*AS_USER):
+        assert [f"{data} has the mode 0777"] == _too_open(data)
 
 
 def _too_open(data: Path) -> list[str]:

@@ -76,10 +76,23 @@ def test_nothing_acknowledged_is_lost_when_the_disk_turns_read_only(
     conclude(verdict)
 
 
+@pytest.mark.reliability
+def test_a_server_that_goes_on_is_caught(tmp_path: Path, seed: str) -> None:
+    """Where nobody hears that the disk is read-only, acknowledged writes are lost, and that is found."""
+    history = History(tmp_path / "history")
+    with _disk(tmp_path, "injected", "swallow_storage_errors") as (server, turn):
+        with server.running() as process:
+            with Load(server, history, seed), turn(process.pid):
+                time.sleep(2)
+            process.kill()
+        with server.running():
+            assert judge(server, history, 1).lost
+
+
 @contextmanager
-def _disk(home: Path, kind: str) -> Iterator[tuple[Server, Turn]]:
+def _disk(home: Path, kind: str, sabotage: str = "") -> Iterator[tuple[Server, Turn]]:
     path = str(home / "data" / "app.db")
-    server = Server(home, DatabaseSettings(path=path))
+    server = Server(home, DatabaseSettings(path=path), sabotage=sabotage)
     if kind == "injected":
         needs("strace")
         yield server, partial(striking, path=path, fault="pwrite64:error=EROFS:when=1+")
