@@ -68,7 +68,8 @@ def connect(settings: DatabaseSettings, statements: Statements) -> Connection:
             **arguments, autocommit=True, row_factory=dict_row, prepare_threshold=0
         )
     except psycopg.OperationalError as error:
-        raise Unavailable(f"PostgreSQL cannot be reached: {error}") from None
+        told = " ".join(str(error).split())
+        raise Unavailable(f"PostgreSQL cannot be reached: {told}") from None
     try:
         _configure(connection, settings, statements)
     except psycopg.Error as error:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -259,8 +260,9 @@ class ToolPool:
         now = self._loop.time()
         left = self._waiting[0].since + PATIENCE - now
         if left <= 0:
-            for _ in range(self._wanted(now)):
-                self._fork()
+            with suppress(OSError):  # there is no file left for another: those that are have to do
+                for _ in range(self._wanted(now)):
+                    self._fork()
         if len(self._workers) < self._runtime.max_processes:
             self._growth = self._loop.call_later(max(left, PATIENCE), self._grow)
 

@@ -16,7 +16,7 @@ from .serving import Server
 from .tiers import sized
 from .verdict import Verdict
 
-CRASHES = sized(4, 100, 1000)
+CRASHES = sized(3, 100, 1000)
 
 
 def crashed(

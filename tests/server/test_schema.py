@@ -37,7 +37,7 @@ from tests.postgres_server import PostgresServer
 from .conftest import settings_for
 from .streaming import FLOWS
 
-IN_CI, IN_FULL, FOR_LONG = 2, 6, 20
+IN_CI, IN_FULL, FOR_LONG = 1, 6, 20
 """Requests of each kind to each route."""
 ENDLESS = "GET /api/v0/executions/stream"
 """An answer that nobody can wait for; the tests of streams know it."""
