@@ -42,7 +42,7 @@ bench: $(PYZ) ## Measure speed and wear, print the figures
 bench-peers: $(PYZ) ## Measure Compozy beside other products, 25 minutes; FLAGS=--quick is a short look
 	@PYTHONPATH=. $(BIN)/python -m benchmarks.peers $(FLAGS)
 
-reliability: $(PYZ) ## Prove in ten minutes that the built file loses nothing, whatever breaks
+reliability: $(PYZ) ## Prove in a quarter of an hour that the built file loses nothing, whatever breaks
 	@$(PROVE) RELIABILITY=full $(BIN)/pytest $(PYTEST_FLAGS) -m "(scenario or reliability) and not soak"
 
 reliability-long: $(PYZ) ## The same for hours, with a soak of half an hour
