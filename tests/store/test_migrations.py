@@ -48,6 +48,18 @@ def test_both_schemas_are_the_same(
     assert {"users", "workflow_states", "schema_migrations"} <= set(sqlite_tables)
 
 
+def test_both_order_keys_alike(postgres_settings: DatabaseSettings) -> None:
+    """Every text in an index of PostgreSQL is compared by its bytes, as SQLite compares."""
+    query = """
+        SELECT indexrelid::regclass::text, collname
+        FROM pg_index, unnest(indcollation::oid[]) AS used, pg_collation
+        WHERE pg_collation.oid = used AND collname <> 'C'
+            AND indrelid::regclass::text = ANY (%s)
+    """
+    with connected(postgres_settings) as connection:
+        assert [] == connection.execute(query, [list(tables(postgres_settings))]).fetchall()
+
+
 def test_both_databases_have_the_same_migrations() -> None:
     """Numbers and names agree, and no number is missing or given twice."""
     both = [[script[:2] for script in migrations.scripts(d)] for d in ("sqlite", "postgres")]

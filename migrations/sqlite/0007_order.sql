@@ -1,0 +1,5 @@
+-- up
+-- SQLite orders text by its bytes.
+
+-- down
+-- There is nothing to take back.
