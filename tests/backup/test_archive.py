@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.backup import archive
-from appliance.backup.archive import DATABASE, MANIFEST, Facts, Origin
+from appliance.backup.archive import DATABASE, Facts, Origin
+from appliance.backup.sealed import MANIFEST
 from appliance.errors import DamagedArchive, DatabaseTooNew
 
 FACTS = Facts(schema=2, counts={"users": 1, "runs": 40_000})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import archive
+from appliance.backup import archive, sealed
 from appliance.backup.restore import restore
 from appliance.errors import DamagedArchive, DatabaseTooNew
 from appliance.store.datadir import DataDirectory
@@ -46,8 +46,8 @@ def cut_at_pages(content: bytes) -> list[bytes]:
 def swapped(content: bytes) -> list[bytes]:
     """Return archives with a right seal whose parts changed places, or come from two archives."""
     other = bytes(reversed(test_archive.CONTENT))
-    members = [test_archive.GOOD, (archive.MANIFEST, test_archive.manifest(other))]
-    crossed = [(archive.DATABASE, test_archive.manifest()), (archive.MANIFEST, other)]
+    members = [test_archive.GOOD, (sealed.MANIFEST, test_archive.manifest(other))]
+    crossed = [(archive.DATABASE, test_archive.manifest()), (sealed.MANIFEST, other)]
     middle = len(content) // 2
     return [
         test_archive.forge(list(members)),
@@ -59,7 +59,7 @@ def swapped(content: bytes) -> list[bytes]:
 def bomb() -> bytes:
     """Return an archive that is a thousandth of what its manifest, which is right, promises."""
     zeros = bytes(200 << 20)
-    parts = [(archive.DATABASE, zeros), (archive.MANIFEST, test_archive.manifest(zeros))]
+    parts = [(archive.DATABASE, zeros), (sealed.MANIFEST, test_archive.manifest(zeros))]
     return test_archive.forge(list(parts))
 
 
@@ -129,7 +129,7 @@ def test_a_restore_that_trusts_is_caught(
     good: Path, data: DataDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without its seal an archive with a wrong bit is taken for a good one."""
-    monkeypatch.setattr(archive, "_check_seal", lambda _: None)
+    monkeypatch.setattr(sealed, "check", lambda _: None)
     path = good.with_name("bad.zip")
     content = bytearray(good.read_bytes())
     content[10] ^= 1  # the time of the first member, which no checksum of .zip covers
