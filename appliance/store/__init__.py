@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from appliance.config import DatabaseSettings
 from appliance.store import queries
-from appliance.store.database import Database
+from appliance.store.database import Database, Transaction
 
 
 def open_database(settings: DatabaseSettings) -> Database:
@@ -23,3 +25,18 @@ def open_database(settings: DatabaseSettings) -> Database:
 
     prepare = migrations.prepare if settings.path == MEMORY else lambda _: None
     return SqliteDatabase(settings, statements, prepare)
+
+
+def snapshot(settings: DatabaseSettings) -> AbstractContextManager[Transaction]:
+    """Give a transaction that reads one moment of the database; servers may go on writing.
+
+    Raises: NotFound, InvalidConfiguration, StorageBroken, Unavailable.
+    """
+    statements = queries.load(settings.driver)
+    if settings.driver == "postgres":
+        from appliance.store import postgres
+
+        return postgres.snapshot(settings, statements)
+    from appliance.store import sqlite
+
+    return sqlite.snapshot(settings, statements)

@@ -59,6 +59,10 @@ class Transaction(Protocol):
         """Return every row."""
         ...
 
+    def each(self, query: str, /, **params: Param) -> Iterator[Row]:
+        """Yield every row; few of them are in memory at a time."""
+        ...
+
 
 Work = Callable[[Transaction], T]
 

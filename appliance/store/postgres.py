@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -25,7 +27,7 @@ from appliance.errors import (
 from appliance.store import faults
 from appliance.store.bulk import as_rows
 from appliance.store.database import Observer, T, Work, refused
-from appliance.store.transaction import OpenTransaction
+from appliance.store.transaction import Much, OpenTransaction
 from appliance.store.writer import Writer
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -90,6 +92,14 @@ def _configure(connection: Connection, settings: DatabaseSettings, statements: S
     patience = {"lock_timeout": f"{settings.busy_timeout * 1000:.0f}ms"}
     connection.execute(statements["prepare_connection"].encode(), patience)
     connection.autocommit = False
+
+
+def _stream(connection: Connection) -> psycopg.ServerCursor[dict[str, Any]]:
+    return connection.cursor(f"stream_{next(_numbers)}")
+
+
+_numbers = count()
+MUCH = Much(as_rows, _stream)
 
 
 class Connector:
@@ -175,7 +185,7 @@ class PostgresDatabase:
             self._texts,
             lambda error: translate(error, self.columns),
             self.observe,
-            as_rows,
+            MUCH,
         )
 
     def columns(self, index: str) -> str:
@@ -199,6 +209,21 @@ class PostgresDatabase:
     def _break(self, error: ApplianceError) -> None:
         for callback in self.on_broken:
             callback(error)
+
+
+@contextmanager
+def snapshot(settings: DatabaseSettings, statements: Statements) -> Iterator[OpenTransaction]:
+    """Give one moment of a database, which servers may be writing meanwhile. See `store.snapshot`."""
+    texts = {name: text.encode() for name, text in statements.items()}
+    with connect(settings, statements) as source:
+        _only_read(source)
+        fault = partial(faults.of_postgres_reader, columns=str)
+        yield OpenTransaction(source, texts, fault, much=MUCH)
+
+
+def _only_read(connection: Connection) -> None:
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
 
 
 class PostgresSession:
@@ -315,8 +340,7 @@ class Readers:
         connection: Connection | None = getattr(self._mine, "connection", None)
         if connection is None or connection.closed:
             connection = self._mine.connection = self._database.connect()
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
+            _only_read(connection)
             self._open.add(connection)
         return connection
 

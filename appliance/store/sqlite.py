@@ -10,22 +10,28 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from appliance import atomic
 from appliance.config import DatabaseSettings
-from appliance.errors import ApplianceError, InvalidConfiguration, StorageBroken, Unavailable
+from appliance.errors import (
+    ApplianceError,
+    InvalidConfiguration,
+    NotFound,
+    StorageBroken,
+    Unavailable,
+)
 from appliance.store import copying, faults
 from appliance.store.bulk import as_values
 from appliance.store.database import Observer, T, Work, refused
 from appliance.store.files import refuse_rescued
 from appliance.store.sqlite_session import MEMORY, PAGE_BYTES, Begin, SqliteSession
-from appliance.store.transaction import OpenTransaction
+from appliance.store.transaction import Much, OpenTransaction
 from appliance.store.writer import Writer
 
 SCAN_THREADS = 2
@@ -34,6 +40,8 @@ SCAN_THREADS = 2
 # an eighth of the writer's work. `{}.get` is the quickest way to give None back.
 sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
 
+
+MUCH = Much(as_values)
 
 OLDEST_SQLITE = (3, 38)
 """The first with the `->>` operator."""
@@ -226,13 +234,25 @@ class SqliteDatabase:
         return OpenTransaction(connection, self._statements, self._read_fault, self.observe)
 
     def _writing(self, connection: sqlite3.Connection) -> OpenTransaction:
-        return OpenTransaction(
-            connection, self._statements, self._write_fault, self.observe, as_values
-        )
+        return OpenTransaction(connection, self._statements, self._write_fault, self.observe, MUCH)
 
     def _break(self, error: ApplianceError) -> None:
         for callback in self.on_broken:
             callback(error)
+
+
+@contextmanager
+def snapshot(
+    settings: DatabaseSettings, statements: Mapping[str, str]
+) -> Iterator[OpenTransaction]:
+    """Give one moment of a file, which a server may be writing meanwhile. See `store.snapshot`."""
+    path = settings.path
+    if not Path(path).is_file():
+        raise NotFound(f"There is no database {path}.")
+    fault = partial(faults.of_sqlite_reader, path=path)
+    with closing(connect(path, busy_timeout_s=settings.busy_timeout, read_only=True)) as source:
+        source.execute("BEGIN")
+        yield OpenTransaction(source, statements, fault)
 
 
 class Reader:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from operator import attrgetter, methodcaller
-from typing import Any
+from typing import Any, NamedTuple
 
 from appliance import clock
 from appliance.errors import ApplianceError
@@ -20,10 +20,20 @@ _first = methodcaller("fetchone")
 _every = methodcaller("fetchall")
 
 
+class Much(NamedTuple):
+    """How a driver does things with many rows: store them, and give a cursor that holds but a few."""
+
+    store: Bulk = one_by_one
+    stream: Callable[[Any], Any] = methodcaller("cursor")
+
+
+MUCH = Much()
+
+
 class OpenTransaction:
     """One piece of work at the database. Implements `Transaction` for both drivers."""
 
-    __slots__ = ("_bulk", "_connection", "_failure", "_observe", "_statements", "_translate")
+    __slots__ = ("_connection", "_failure", "_much", "_observe", "_statements", "_translate")
 
     def __init__(
         self,
@@ -31,10 +41,10 @@ class OpenTransaction:
         statements: Mapping[str, Any],
         translate: Translate,
         observe: Observer | None = None,
-        bulk: Bulk = one_by_one,
+        much: Much = MUCH,
     ) -> None:
         self._connection = connection
-        self._bulk = bulk
+        self._much = much
         self._statements = statements
         self._translate = translate
         self._observe = observe
@@ -50,7 +60,7 @@ class OpenTransaction:
         checked = list(map(faults.check, rows))
         if not checked:
             return 0
-        execute = partial(self._bulk, self._connection.cursor())
+        execute = partial(self._much.store, self._connection.cursor())
         changed: int = self._attempt(query, execute, checked, lambda changed: changed)
         return changed
 
@@ -63,6 +73,18 @@ class OpenTransaction:
         """Return every row."""
         rows: list[Row] = self._ask(query, params, _every)
         return rows
+
+    def each(self, query: str, /, **params: Param) -> Iterator[Row]:
+        """Yield every row; few of them are in memory at a time."""
+        cursor = self._much.stream(self._connection)
+        try:
+            yield from self._attempt(query, cursor.execute, faults.check(params), iter)
+        except ApplianceError:
+            raise
+        except Exception as error:
+            raise self._failed(query, error) from error
+        finally:
+            cursor.close()
 
     def do(self, work: Work[T]) -> T:
         """Run *work*. An error of a query ends it, even if *work* caught the error."""
@@ -85,11 +107,14 @@ class OpenTransaction:
         try:
             result = take(execute(text, values))
         except Exception as error:
-            self._failure = failure = self._translate(error)
-            failure.details["query"] = query
             if observe:
                 observe(query, clock.monotonic() - started, False)
-            raise failure from error
+            raise self._failed(query, error) from error
         if observe:
             observe(query, clock.monotonic() - started, True)
         return result
+
+    def _failed(self, query: str, error: Exception) -> ApplianceError:
+        self._failure = self._translate(error)
+        self._failure.details["query"] = query
+        return self._failure
