@@ -99,6 +99,12 @@ class VersionConflict(ApplianceError):
     status, exit_code, code = 409, 75, "version_conflict"
 
 
+class NotEmpty(ApplianceError):
+    """The database holds something already; choose an empty one."""
+
+    status, exit_code, code = 409, 73, "not_empty"
+
+
 class PreconditionFailed(ApplianceError):
     """It is not in the state that `If-Match` or `If-None-Match` asks for; read it again."""
 

@@ -17,8 +17,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
+
+from appliance.config import DatabaseSettings
 
 START_LIMIT_S = 30.0
 
@@ -197,3 +200,9 @@ class PostgresServer:
 
     def _log(self) -> str:
         return (self._scratch / "log").read_text(errors="replace")[-4000:]
+
+
+def url_of(settings: DatabaseSettings) -> str:
+    """Return how to connect as a URL; its password is not asked for, and must be said nowhere."""
+    parts = dict(word.split("=", 1) for word in settings.conninfo.split())
+    return f"postgresql://{parts['user']}:secret@/{parts['dbname']}?host={quote(parts['host'], '')}"

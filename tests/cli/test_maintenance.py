@@ -1,11 +1,13 @@
-"""Rules of `migrate`, `backup` and `restore`."""
+"""Rules of `migrate`, `backup`, `restore`, `export`, `import` and `move`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from appliance.config import DatabaseSettings
 from appliance.store.datadir import DataDirectory
 from tests.cli.conftest import Terminal
+from tests.postgres_server import url_of
 
 
 def test_migrate(terminal: Terminal) -> None:
@@ -69,3 +71,51 @@ def test_locked(terminal: Terminal) -> None:
     with DataDirectory(terminal.directory / "data").lock("http://127.0.0.1:1"):
         for command in commands:
             assert "in use by process" in terminal.fails(73, *command.split())
+
+
+def test_export_and_import(terminal: Terminal) -> None:
+    """Everything leaves one database and fills another; keys go with it."""
+    terminal.ok("auth", "create-user", "--email", "before@example.org")
+    text = terminal.ok("export", "all.zip")
+    assert "all.zip holds 2 users, 1 api_keys, " in text
+    assert "exists already" in terminal.fails(64, "export", "all.zip")
+    assert "no directory" in terminal.fails(66, "export", "nowhere/all.zip")
+    assert "Imported 2 users" in terminal.ok("import", "all.zip", "--data-dir", "other")
+    key = (terminal.directory / "data/admin.key").read_text().strip()
+    users = terminal.json("auth", "list-users", "--data-dir", "other", "--api-key", key)
+    assert ["admin@localhost", "before@example.org"] == [user["email"] for user in users]
+
+
+def test_import_into_what_is_not_empty(terminal: Terminal) -> None:
+    """It is refused (73) with what is there; --merge adds what is missing and tells what it did."""
+    terminal.ok("migrate", "up")
+    assert "holds no rows" in terminal.ok("export", "none.zip")
+    assert "The archive is empty." in terminal.ok("import", "none.zip", "--merge")
+    terminal.ok("auth", "create-user", "--email", "before@example.org")
+    terminal.ok("export", "all.zip")
+    refused = terminal.fails(73, "import", "all.zip")
+    assert "The database holds users, api_keys, " in refused
+    merged = terminal.ok("import", "all.zip", "--merge")
+    assert "users: 0 added, 2 there already, 0 refused" in merged
+    assert "no archive" in terminal.fails(66, "import", "nothing.zip")
+
+
+def test_move(terminal: Terminal, postgres_settings: DatabaseSettings) -> None:
+    """There and back again: the exports are equal, and nothing says the password."""
+    terminal.ok("auth", "create-user", "--email", "before@example.org")
+    terminal.ok("export", "before.zip")
+    (terminal.directory / "back").mkdir(0o700)
+    url = url_of(postgres_settings)
+    told = terminal.run("move", MOVE_TO=url)
+    assert 0 == told.exit_code, told.stderr
+    assert "Reading SQLite at" in told.stderr
+    assert "Moved 2 users" in told.stdout
+    assert "both hold the same" in told.stdout
+    assert "secret" not in told.output
+    assert "Moved" in terminal.ok("move", "--to", "back/app.db", DATABASE_URL=url)
+    terminal.ok("export", "after.zip", "--data-dir", "back")
+    before, after = (
+        (terminal.directory / f"{name}.zip").read_bytes() for name in ("before", "after")
+    )
+    assert before == after
+    assert "already" in terminal.fails(73, "move", "--to", "back/app.db").splitlines()[-1]

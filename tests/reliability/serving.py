@@ -44,6 +44,7 @@ class Server:
         **environment: str,
     ) -> None:
         self.home = home
+        self.database = database
         self.recoveries: list[float] = []
         self.timeout_s = 10.0
         """How long a caller waits for an answer."""
@@ -91,12 +92,30 @@ class Server:
             process.kill()
             process.wait()
 
-    def command(self, *arguments: str, wrapper: Iterable[str] = ()) -> CompletedProcess[str]:
+    @contextmanager
+    def started(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start another command of the program in the server's place; it is gone at the end."""
+        with subprocess.Popen(
+            [*self._program, *arguments],
+            cwd=self.home,
+            env={**self._environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def command(
+        self, *arguments: str, wrapper: Iterable[str] = (), **environment: str
+    ) -> CompletedProcess[str]:
         """Run another command of the program in the server's place, to its end."""
         return subprocess.run(
             [*wrapper, *self._program, *arguments],
             cwd=self.home,
-            env=self._environment,
+            env={**self._environment, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

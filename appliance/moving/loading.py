@@ -1,0 +1,122 @@
+"""Import: what a portable archive holds, into a database that is empty or beside what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from appliance.errors import Conflict, DamagedArchive, DatabaseTooNew, InvalidInput, NotEmpty
+from appliance.failpoint import failpoint
+from appliance.moving import export
+from appliance.moving.portable import Line, Manifest, Portable
+from appliance.store import migrations
+from appliance.store.database import Database, Transaction
+from appliance.store.tables import TABLES, Tables
+
+BATCH = 256
+"""Rows that are stored by one call."""
+
+
+class Merged(NamedTuple):
+    """What became of the rows of a table: added, there already, or refused."""
+
+    added: int
+    present: int
+    refused: int
+
+
+def load(db: Database, archive: Portable) -> None:
+    """Store everything that is in the archive, or nothing. Nobody else writes to the database.
+
+    Before it is committed it is read again and compared with the archive.
+
+    Raises: DamagedArchive, DatabaseTooNew, InvalidInput for an older schema, NotEmpty, and the
+    errors of `Database.write`.
+    """
+    _check(archive.manifest)
+    db.write(lambda tx: _fill(tx, archive)).result()
+    failpoint("import.committed")
+
+
+def _fill(tx: Transaction, archive: Portable) -> None:
+    tables = Tables(tx)
+    if filled := tables.filled():
+        raise NotEmpty(
+            f"The database holds {', '.join(filled)} already; choose an empty one, or --merge to"
+            " add what is missing."
+        )
+    for table in TABLES:
+        for rows in _batches(archive.rows(table)):
+            tables.put(table, rows)
+            failpoint("import.batch")
+    require_same(tx, archive.manifest)
+
+
+def require_same(tx: Transaction, manifest: Manifest) -> None:
+    """Raise DamagedArchive unless an export of what *tx* sees would be the one that is described."""
+    found = export.measure(tx)
+    wrong = [table for table in TABLES if found[table] != manifest.tables[table]]
+    if wrong:
+        raise DamagedArchive(f"The database does not hold what was exported: {', '.join(wrong)}.")
+
+
+def merge(db: Database, archive: Portable) -> dict[str, Merged]:
+    """Add the rows of the archive whose keys are not there; return what became of each table's.
+
+    What is there stays as it is. A row is refused that refers to one that is not there, because that
+    one was refused or another has its unique value. Whoever was cut off can begin again.
+
+    Raises: what `load` raises but NotEmpty.
+    """
+    _check(archive.manifest)
+    return {table: _merge(db, table, archive.rows(table)) for table in TABLES}
+
+
+def _merge(db: Database, table: str, lines: Iterator[Line]) -> Merged:
+    added = present = refused = 0
+    for rows in _batches(lines):
+        try:
+            new = db.write(partial(_put, table, rows)).result()
+        except Conflict:
+            results = [_put_alone(db, table, row) for row in rows]
+            new = results.count(1)
+            refused += results.count(None)
+            present -= results.count(None)
+        added += new
+        present += len(rows) - new
+    return Merged(added, present, refused)
+
+
+def _put(table: str, rows: list[Line], tx: Transaction) -> int:
+    return Tables(tx).put(table, rows)
+
+
+def _put_alone(db: Database, table: str, row: Line) -> int | None:
+    """Return 1 when *row* was added, 0 when it was there, None when it was refused."""
+    try:
+        return db.write(partial(_put, table, [row])).result()
+    except Conflict:
+        return None
+
+
+def _batches(rows: Iterator[Line]) -> Iterator[list[Line]]:
+    while some := list(islice(rows, BATCH)):
+        yield some
+
+
+def _check(manifest: Manifest) -> None:
+    known = migrations.latest()
+    if manifest.schema > known:
+        raise DatabaseTooNew(
+            f"The archive has schema {manifest.schema}, this program knows up to {known}; use the"
+            " version of the program that made it, or a newer one."
+        )
+    if manifest.schema < known:
+        raise InvalidInput(
+            f"The archive has schema {manifest.schema}, this program has {known}; import it with"
+            " the version that made it, then run `migrate up` with this one."
+        )
+    if manifest.tables.keys() != set(TABLES):
+        raise DamagedArchive("The archive has other tables than its schema.")

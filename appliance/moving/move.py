@@ -1,0 +1,99 @@
+"""Move: everything from one database into another, compared at the end; the first is left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from appliance import atomic
+from appliance.config import DatabaseSettings
+from appliance.config.database import label
+from appliance.errors import InvalidInput
+from appliance.failpoint import failpoint
+from appliance.moving import export, loading, portable
+from appliance.moving.loading import Merged
+from appliance.moving.portable import Manifest
+from appliance.store import migrations, open_database, snapshot
+from appliance.store.database import Database
+from appliance.store.datadir import DataDirectory, held
+
+Tell = Callable[[str], None]
+"""Hears what is being done, in a few words."""
+
+
+@contextmanager
+def alone(settings: DatabaseSettings, directory: Path | None) -> Iterator[Database]:
+    """Open a database that no server may use for this block, nor the data *directory* beside it.
+
+    Raises: Locked, InvalidConfiguration, StorageBroken, Unavailable.
+    """
+    with ExitStack() as stack:
+        if directory is not None:
+            data = DataDirectory(directory)
+            data.prepare()
+            stack.enter_context(held(data, settings.path))
+        database = open_database(settings)
+        stack.callback(database.close)
+        database.claim()
+        yield database
+
+
+def export_to(settings: DatabaseSettings, path: Path) -> Manifest:
+    """Write one moment of the database to a new file *path*; servers may go on.
+
+    Raises: NotFound, InvalidConfiguration when migrations are missing, StorageFull, StorageBroken,
+    Unavailable.
+    """
+    migrations.check(settings)
+    with snapshot(settings) as tx, atomic.create(path) as file:
+        return export.export(tx, file)
+
+
+def import_from(path: Path, settings: DatabaseSettings, directory: Path) -> Manifest:
+    """Fill an empty database from the archive *path*. Raises what `alone` and `load` raise."""
+    with path.open("rb") as file, portable.read(file) as archive:
+        with alone(settings, directory) as database:
+            migrations.up(settings)
+            loading.load(database, archive)
+        return archive.manifest
+
+
+def merge_from(path: Path, settings: DatabaseSettings, directory: Path) -> dict[str, Merged]:
+    """Add what is missing from the archive *path*. Raises what `alone` and `merge` raise."""
+    with (
+        path.open("rb") as file,
+        portable.read(file) as archive,
+        alone(settings, directory) as database,
+    ):
+        migrations.up(settings)
+        return loading.merge(database, archive)
+
+
+def move(
+    source: DatabaseSettings, directory: Path, target: DatabaseSettings, tell: Tell
+) -> Manifest:
+    """Bring everything from *source*, with its data *directory*, into the empty database *target*.
+
+    The target is filled as a whole or not at all, and read again at the end. The source is left as
+    it is, also by a failure. Raises what `export_to` and `import_from` raise.
+    """
+    if (source.path, source.conninfo) == (target.path, target.conninfo):
+        raise InvalidInput(
+            f"{label(target)} is where everything is already; name another database."
+        )
+    home = Path(target.path).parent if target.driver == "sqlite" else None
+    with alone(source, directory), atomic.scratch(directory / "move.zip") as file:
+        migrations.check(source)
+        tell(f"Reading {label(source)}")
+        with snapshot(source) as tx:
+            manifest = export.export(tx, file)
+        with portable.read(file) as archive, alone(target, home) as database:
+            tell(f"Writing {label(target)}")
+            migrations.up(target)
+            loading.load(database, archive)
+        tell("Comparing the two")
+        with snapshot(target) as tx:
+            loading.require_same(tx, manifest)
+    failpoint("move.compared")
+    return manifest
