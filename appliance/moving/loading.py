@@ -40,13 +40,22 @@ def load(db: Database, archive: Portable) -> None:
     failpoint("import.committed")
 
 
-def _fill(tx: Transaction, archive: Portable) -> None:
-    tables = Tables(tx)
-    if filled := tables.filled():
+def require_empty(db: Database) -> None:
+    """Raise NotEmpty where there are rows already."""
+    db.read(_check_empty, scan=True).result()
+
+
+def _check_empty(tx: Transaction) -> None:
+    if filled := Tables(tx).filled():
         raise NotEmpty(
-            f"The database holds {', '.join(filled)} already; choose an empty one, or --merge to"
-            " add what is missing."
+            f"The database holds {', '.join(filled)} already; choose an empty one, or `import"
+            " --merge` to add what is missing."
         )
+
+
+def _fill(tx: Transaction, archive: Portable) -> None:
+    _check_empty(tx)
+    tables = Tables(tx)
     for table in TABLES:
         for rows in _batches(archive.rows(table)):
             tables.put(table, rows)

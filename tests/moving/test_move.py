@@ -14,7 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.config import DatabaseSettings
-from appliance.errors import Conflict, DamagedArchive, InvalidInput, Locked, NotEmpty
+from appliance.errors import (
+    Conflict,
+    DamagedArchive,
+    InvalidInput,
+    Locked,
+    NotEmpty,
+    NotFound,
+    NotSupported,
+)
 from appliance.moving import export as exporting
 from appliance.moving import loading, portable
 from appliance.moving.loading import Merged
@@ -201,6 +209,20 @@ def test_a_database_is_not_moved_onto_itself(
     """The sentence says so, before anything is done."""
     with pytest.raises(InvalidInput, match="everything is already"):
         move(sqlite_settings, directory, sqlite_settings, QUIET)
+
+
+def test_a_database_that_does_not_last_or_is_not_there_is_refused(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, directory: Path
+) -> None:
+    """The sentence says which; nothing is made."""
+    memory, absent = (DatabaseSettings(path=path) for path in (":memory:", str(tmp_path / "x.db")))
+    with pytest.raises(NotSupported, match="in memory"):
+        move(sqlite_settings, directory, memory, QUIET)
+    with pytest.raises(NotSupported, match="in memory"):
+        export_to(memory, tmp_path / "x.zip")
+    with pytest.raises(NotFound, match="no database"):
+        move(absent, directory, sqlite_settings, QUIET)
+    assert not list(tmp_path.glob("x*"))
 
 
 @pytest.fixture

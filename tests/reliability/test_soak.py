@@ -37,8 +37,6 @@ WARM_UP = 1 / 3
 MOST_MIB_PER_HOUR, MOST_WAL_BYTES, MOST_NEW_FILES = 1.0, 64 << 20, 8
 CROWD, CROWD_S = 16, 60.0
 """Clients at once, for a while, so that the server has met batches of every size when it is looked at."""
-UNLIMITED = {"RATELIMIT_GLOBAL_LIMIT": "0", "RATELIMIT_API_KEY_LIMIT": "0"}
-"""The oracle asks for everything at once."""
 KINDS = {RUN: 4, NOTE: 8, USER: 1}
 """No definitions, and no run that could wait for ever: a server rightly keeps these in memory."""
 
@@ -176,7 +174,9 @@ def test_a_server_stays_as_it_is(
     with in_memory(tmp_path / "data", "2g") as place:
         database = place / "app.db"
         settings = DatabaseSettings(path=str(database))
-        server = Server(tmp_path, settings, **UNLIMITED)
+        server = Server(  # the oracle asks for everything at once
+            tmp_path, settings, RATELIMIT_GLOBAL_LIMIT="0", RATELIMIT_API_KEY_LIMIT="0"
+        )
         server.timeout_s = 60.0  # a backup of much takes its time beside other work
         samples = soaked(server, database, seed, verdict)
     first, last = samples[0], samples[-1]
