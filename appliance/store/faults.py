@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from appliance.errors import (
     ApplianceError,
     Conflict,
+    InvalidConfiguration,
     InvalidInput,
     NotSupported,
     StorageBroken,
@@ -148,6 +149,7 @@ def _columns(message: str) -> str:
 
 _POSTGRES_RULES = {"23503": "foreign_key", "23514": "check", "23502": "not_null"}
 _POSTGRES_TRANSIENT = ("40001", "40P01")
+_POSTGRES_RIGHTS = ("42501", "3F000")
 _POSTGRES_INPUT = ("22", "42804")
 _POSTGRES_UNAVAILABLE = ("08", "53", "55P03", "57", "58", "XX", "25006", "28", "3D000")
 
@@ -174,6 +176,16 @@ def of_postgres(error: Exception, columns: Callable[[str], str]) -> ApplianceErr
         )
     if code.startswith("57P0"):  # the server is stopping, so this connection is gone
         return Transient(f"PostgreSQL ended the connection ({code}); try again when it is back.")
+    return _of_class(error, code)
+
+
+def _of_class(error: Exception, code: str) -> ApplianceError:
+    """Return what an error means that has no meaning of its own."""
+    if code in _POSTGRES_RIGHTS:
+        return InvalidConfiguration(
+            f"The role of the server lacks a right at PostgreSQL: {_first_line(error)}; grant it, or"
+            " let the owner of the database run `migrate up`."
+        )
     if code.startswith(_POSTGRES_UNAVAILABLE):
         return Unavailable(f"PostgreSQL cannot serve this now ({code}): {_first_line(error)}")
     if code.startswith(_POSTGRES_INPUT):

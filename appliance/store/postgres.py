@@ -80,7 +80,17 @@ def connect(settings: DatabaseSettings, statements: Statements) -> Connection:
     return connection
 
 
+OLDEST_POSTGRES = 14
+"""The oldest that its makers still mend."""
+
+
 def _configure(connection: Connection, settings: DatabaseSettings, statements: Statements) -> None:
+    version = connection.info.server_version // 10_000
+    if version < OLDEST_POSTGRES:
+        connection.close()
+        raise InvalidConfiguration(
+            f"The server is PostgreSQL {version}; use {OLDEST_POSTGRES} or newer."
+        )
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         connection.close()

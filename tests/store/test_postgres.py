@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from appliance.errors import (
     StorageFull,
     Unavailable,
 )
-from appliance.store import open_database
+from appliance.store import migrations, open_database, postgres
 from appliance.store.postgres import CONNECT_EVERY_S, PostgresDatabase
 from appliance.store.probe import Probe
 from tests.postgres_server import PostgresServer
@@ -280,6 +281,69 @@ def test_a_missing_database_is_named(postgres_server: PostgresServer) -> None:
     settings = DatabaseSettings(driver="postgres", conninfo=postgres_server.conninfo("nowhere"))
     with pytest.raises(Unavailable, match="nowhere"):
         open_database(settings)
+
+
+@pytest.fixture
+def worker(postgres_settings: DatabaseSettings) -> Iterator[DatabaseSettings]:
+    """The same database as a role that may log in and nothing else."""
+    role = f"worker_{os.getpid()}"
+    with psycopg.connect(postgres_settings.conninfo, autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {role} LOGIN".encode())
+        yield msgspec.structs.replace(
+            postgres_settings, conninfo=f"{postgres_settings.conninfo} user={role}"
+        )
+        owner.execute(f"DROP OWNED BY {role}".encode())
+        owner.execute(f"DROP ROLE {role}".encode())
+
+
+def test_a_role_that_may_change_rows_is_enough(
+    worker: DatabaseSettings, postgres_settings: DatabaseSettings
+) -> None:
+    """Where another role has run the migrations, the server needs no right on the schema."""
+    role = worker.conninfo.rpartition("=")[2]
+    rights = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO"
+    with psycopg.connect(postgres_settings.conninfo, autocommit=True) as owner:
+        owner.execute(f"{rights} {role}".encode())
+    assert [] == migrations.up(worker)
+    migrations.check(worker)
+    database = open_database(worker)
+    database.claim()
+    database.write(lambda tx: Probe(tx).write(1)).result(WAIT_S)
+    database.close()
+
+
+def test_a_role_without_rights_is_told_what_it_lacks(
+    worker: DatabaseSettings, postgres_settings: DatabaseSettings
+) -> None:
+    """One sentence, that says what to do (78)."""
+    with pytest.raises(InvalidConfiguration, match=r"lacks a right .*permission denied.*grant it"):
+        migrations.up(worker)
+    with psycopg.connect(postgres_settings.conninfo, autocommit=True) as owner:
+        owner.execute("DROP SCHEMA public CASCADE")
+        owner.execute("CREATE SCHEMA public")
+    with pytest.raises(InvalidConfiguration, match=r"lacks a right .*no schema"):
+        migrations.up(worker)
+
+
+def test_a_server_that_is_too_old_is_refused(
+    postgres_settings: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence says which it is and which is needed."""
+    monkeypatch.setattr(postgres, "OLDEST_POSTGRES", 99)
+    with pytest.raises(
+        InvalidConfiguration, match=r"The server is PostgreSQL \d+; use 99 or newer"
+    ):
+        open_database(postgres_settings)
+
+
+def test_the_first_of_several_hosts_may_be_down(postgres_settings: DatabaseSettings) -> None:
+    """The next one is asked; one that only reads is passed over (target_session_attrs)."""
+    parts = dict(word.split("=", 1) for word in postgres_settings.conninfo.split())
+    parts["host"] = f"/nowhere,{parts['host']}"
+    conninfo = " ".join(f"{name}={value}" for name, value in parts.items())
+    database = open_database(msgspec.structs.replace(postgres_settings, conninfo=conninfo))
+    database.write(lambda tx: Probe(tx).write(1)).result(WAIT_S)
+    database.close()
 
 
 def test_reads_use_no_more_connections_than_allowed(
