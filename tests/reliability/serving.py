@@ -6,12 +6,14 @@ It runs the package, or the built file that `RELIABILITY_PROGRAM` names.
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -170,8 +172,16 @@ class Server:
             },
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:
-            told = answer.read()
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:
+                told = answer.read()
+        except urllib.error.HTTPError as refusal:
+            body = refusal.read()
+            again = urllib.error.HTTPError(
+                refusal.url, refusal.code, refusal.reason, refusal.headers, io.BytesIO(body)
+            )
+            again.add_note(body.decode())
+            raise again from None
         return json.loads(told)["data"] if told else None
 
 
