@@ -10,16 +10,13 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import islice
-from typing import NamedTuple
 
 from appliance import errors
 from appliance.engine.changes import Changes
 from appliance.engine.run import Run
 from appliance.failpoint import failpoint
-from appliance.store.database import Database, Param, Transaction
-from appliance.store.signals import Signals
-from appliance.store.task_states import TaskStates
-from appliance.store.workflow_states import WorkflowStates
+from appliance.store.batch import Batch, save
+from appliance.store.database import Database
 
 RETRY_AFTER = 1.0
 """Seconds until changes are offered again to a database that could not take them."""
@@ -32,19 +29,6 @@ _ELSEWHERE = (errors.StorageFull, errors.Unavailable)
 
 _FOR_ALL = (errors.StorageBroken, errors.OutcomeUnknown)
 """Failures that no single change caused, and that repeating would make worse."""
-
-Rows = list[dict[str, Param]]
-
-
-class Batch(NamedTuple):
-    """Rows of one transaction, in the order they are stored."""
-
-    new_runs: Rows
-    tasks: Rows
-    new_tasks: Rows
-    new_signals: Rows
-    taken_signals: Rows
-    runs: Rows
 
 
 class Journal:
@@ -111,7 +95,7 @@ class Journal:
             self._spoiled(batch, errors.InvalidInput(f"A value of the run is not JSON: {error}."))
             return
         self._under_way += 1
-        future = self._database.write(lambda tx: _save(tx, rows))
+        future = self._database.write(lambda tx: save(tx, rows))
         future.add_done_callback(
             lambda done: self._loop.call_soon_threadsafe(self._written, batch, done)
         )
@@ -164,20 +148,6 @@ def _rows(batch: list[Changes]) -> Batch:
         rows.new_signals.extend(signal.row() for signal in changes.new_signals)
         rows.taken_signals.extend(signal.row() for signal in changes.taken_signals)
     return rows
-
-
-def _save(tx: Transaction, rows: Batch) -> None:
-    steps: tuple[tuple[Callable[[Rows], None], Rows], ...] = (
-        (WorkflowStates(tx).insert, rows.new_runs),
-        (TaskStates(tx).update, rows.tasks),
-        (TaskStates(tx).insert, rows.new_tasks),
-        (Signals(tx).insert, rows.new_signals),
-        (Signals(tx).update, rows.taken_signals),
-        (WorkflowStates(tx).update, rows.runs),
-    )
-    for store, some in steps:
-        if some:
-            store(some)
 
 
 def _count_versions(changes: Changes) -> None:

@@ -7,11 +7,11 @@ slower, the busier the event loop is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -19,8 +19,18 @@ from appliance.store.database import Param
 
 Rows = Sequence[Mapping[str, Param]]
 
-Bulk = Callable[[Any, Any, Rows], int]
-"""Executes a text for all rows with a cursor; returns the number of rows that were changed."""
+
+class Changed(Protocol):
+    """Tells, once the database has answered, how many rows were changed."""
+
+    @property
+    def rowcount(self) -> int:
+        """The number of rows."""
+        ...
+
+
+Bulk = Callable[[Any, Any, Rows], Changed]
+"""Executes a text for all rows on a connection."""
 
 SIZES = (64, 32, *range(16, 0, -1))
 """Rows of one statement. Each size is a statement of its own, which is kept prepared."""
@@ -38,40 +48,41 @@ class Repeated(NamedTuple):
     after: str
 
 
-def one_by_one(cursor: Any, text: Any, rows: Rows) -> int:
+class Counted(NamedTuple):
+    """A number of rows that is known."""
+
+    rowcount: int
+
+
+def one_by_one(connection: Any, text: Any, rows: Rows) -> Changed:
     """Execute the text once for each row."""
+    cursor = connection.cursor()
     cursor.executemany(text, rows)
-    changed: int = cursor.rowcount
+    changed: Changed = cursor
     return changed
 
 
-def as_values(cursor: Any, text: str, rows: Rows) -> int:
+def as_values(connection: Any, text: str, rows: Rows) -> Changed:
     """Execute a text of SQLite with a row of values for each row, or one by one if it has none."""
     repeated = _repeated(text)
     if repeated is None:
-        return one_by_one(cursor, text, rows)
+        return one_by_one(connection, text, rows)
     changed = 0
     for some in _parts(rows):
         values = [*chain.from_iterable(map(repeated.pick, some))]
-        changed += cursor.execute(_text(repeated, len(some)), values).rowcount
-    return changed
+        changed += connection.execute(_text(repeated, len(some)), values).rowcount
+    return Counted(changed)
 
 
-def as_rows(cursor: Any, text: bytes, rows: Rows) -> int:
+def as_rows(connection: Any, text: bytes, rows: Rows) -> Changed:
     """Execute a text of PostgreSQL with the parameter `rows`, for `json_to_recordset`.
 
     One that has no such parameter is executed one by one.
     """
     if b"%(rows)s" not in text:
-        return one_by_one(cursor, text, rows)
-    given = msgspec.json.encode(rows).decode()
-    changed: int = cursor.execute(text, {"rows": given}).rowcount
-    return changed
-
-
-def as_json(rows: Iterable[Mapping[str, Param]]) -> str:
-    """Return *rows* as the text of a JSON object of objects: `json_each` takes it on both databases."""
-    return msgspec.json.encode(dict(enumerate(rows))).decode()
+        return one_by_one(connection, text, rows)
+    cursor: Changed = connection.execute(text, {"rows": msgspec.json.encode(rows).decode()})
+    return cursor
 
 
 def _parts(rows: Rows) -> Iterator[Rows]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
@@ -33,6 +33,10 @@ class Row(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
+Part = tuple[str, Sequence[Mapping[str, Param]]]
+"""A query and the rows that it is executed for."""
+
+
 class Transaction(Protocol):
     """What a piece of work may do. Queries are addressed by the name they have in a `.sql` file.
 
@@ -49,6 +53,13 @@ class Transaction(Protocol):
 
     def many(self, query: str, rows: Iterable[Mapping[str, Param]], /) -> int:
         """Execute a query for every row and return the number of rows changed in all."""
+        ...
+
+    def together(self, name: str, *parts: Part) -> list[int]:
+        """Execute queries one after the other, each for its rows, without waiting in between.
+
+        Return how many rows each changed. *name* is what the whole is called in metrics and errors.
+        """
         ...
 
     def one(self, query: str, /, **params: Param) -> Row | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from appliance.store.bulk import as_json
 from appliance.store.database import Param, Row, Transaction
 
 
@@ -54,7 +53,7 @@ class MemoryMessages:
 
     def insert(self, rows: Iterable[Mapping[str, Param]]) -> None:
         """Add messages. Raises Conflict when the key is not there or a position is taken."""
-        self._tx.run("insert_memory_messages", rows=as_json(rows), **self._place)
+        self._tx.many("insert_memory_messages", [{**self._place, **row} for row in rows])
 
     def part(self, *, limit: int, offset: int) -> list[Row]:
         """Return role and content of at most *limit* messages, oldest first, from *offset* on."""

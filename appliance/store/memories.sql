@@ -49,16 +49,9 @@ WHERE COALESCE(expires_at, :now + 1) > :now
 GROUP BY memory_ref;
 
 -- name: insert_memory_messages
--- Adds messages under a key that is there. One statement takes them all.
+-- Adds messages under a key that is there.
 INSERT INTO memory_messages (memory_ref, key, position, role, content, tokens)
-SELECT
-    :memory_ref,
-    :key,
-    CAST(fresh.value ->> 'position' AS bigint),
-    fresh.value ->> 'role',
-    fresh.value ->> 'content',
-    CAST(fresh.value ->> 'tokens' AS bigint)
-FROM json_each(:rows) AS fresh;
+VALUES (:memory_ref, :key, :position, :role, :content, :tokens);
 
 -- name: list_memory_messages
 -- Messages under a key, oldest first, a part of them.

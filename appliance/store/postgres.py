@@ -8,10 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
+from operator import methodcaller
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8Dumper
 
@@ -31,6 +33,8 @@ from appliance.store.transaction import Much, OpenTransaction
 from appliance.store.writer import Writer
 
 Connection = psycopg.Connection[dict[str, Any]]
+Cursor = psycopg.Cursor[dict[str, Any]]
+ServerCursor = psycopg.ServerCursor[dict[str, Any]]
 Statements = Mapping[str, str]
 
 READ_ATTEMPTS = 2
@@ -104,12 +108,47 @@ def _configure(connection: Connection, settings: DatabaseSettings, statements: S
     connection.autocommit = False
 
 
-def _stream(connection: Connection) -> psycopg.ServerCursor[dict[str, Any]]:
+class Beginning:
+    """A connection that sends BEGIN together with whatever comes first in a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        connection.autocommit = True  # psycopg would wait for the answer to its BEGIN
+        self._connection = connection
+
+    def execute(self, text: bytes, values: Mapping[str, Any] | None = None) -> Cursor:
+        """Execute a query in the transaction, and begin it before."""
+        if self._begun:
+            return self._connection.execute(text, values)
+        with self.pipeline():
+            return self._connection.execute(text, values)
+
+    def cursor(self, name: str = "") -> Cursor | ServerCursor:
+        """Return a cursor; one with a name stays at the server, and needs the transaction."""
+        if not name:
+            return self._connection.cursor()
+        if not self._begun:
+            self._connection.execute(b"BEGIN")
+        return self._connection.cursor(name)
+
+    @contextmanager
+    def pipeline(self) -> Iterator[None]:
+        """Execute what comes in this block without waiting in between; raise its first error."""
+        with self._connection.pipeline():
+            if not self._begun:
+                self._connection.execute(b"BEGIN")
+            yield
+
+    @property
+    def _begun(self) -> bool:
+        return self._connection.info.transaction_status is not TransactionStatus.IDLE
+
+
+def _stream(connection: Connection | Beginning) -> Cursor | ServerCursor:
     return connection.cursor(f"stream_{next(_numbers)}")
 
 
 _numbers = count()
-MUCH = Much(as_rows, _stream)
+MUCH = Much(as_rows, _stream, methodcaller("pipeline"))
 
 
 class Connector:
@@ -187,7 +226,7 @@ class PostgresDatabase:
         self._readers.close()
         self._writer.close()
 
-    def transaction(self, connection: Connection, *, reads: bool) -> OpenTransaction:
+    def transaction(self, connection: Connection | Beginning, *, reads: bool) -> OpenTransaction:
         """Return the transaction of *connection* for one piece of work."""
         translate = faults.of_postgres_reader if reads else faults.of_postgres
         return OpenTransaction(
@@ -241,12 +280,16 @@ class PostgresSession:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self._connection = database.connect()
+        self._use(database.connect())
+
+    def _use(self, connection: Connection) -> None:
+        self._connection = connection
+        self._beginning = Beginning(connection)
 
     def begin(self) -> None:
-        """Make sure of a connection; psycopg begins the transaction with the first query."""
+        """Make sure of a connection; the transaction begins with the first query."""
         if self._connection.closed:
-            self._connection = self._database.connect()
+            self._use(self._database.connect())
             if self._database.claimed:
                 self._claim_again()
 
@@ -259,7 +302,7 @@ class PostgresSession:
 
     def transaction(self) -> OpenTransaction:
         """Return the transaction for one piece of work."""
-        return self._database.transaction(self._connection, reads=False)
+        return self._database.transaction(self._beginning, reads=False)
 
     def save(self) -> None:
         """Set the savepoint."""
@@ -300,7 +343,7 @@ class PostgresSession:
 
     def _execute(self, statement: bytes) -> None:
         try:
-            self._connection.execute(statement)
+            self._beginning.execute(statement)
         except psycopg.Error as error:
             raise faults.of_postgres(error, self._database.columns) from error
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from appliance.store.bulk import as_json
-from appliance.store.database import Param, Row, Transaction
+from appliance.store.database import Row, Transaction
 
 
 class Signals:
@@ -13,14 +10,6 @@ class Signals:
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-
-    def insert(self, rows: Sequence[Mapping[str, Param]]) -> None:
-        """Keep signals. Raises Conflict when a number is taken or the run is unknown."""
-        self._tx.run("insert_signals", rows=as_json(rows))
-
-    def update(self, rows: Sequence[Mapping[str, Param]]) -> None:
-        """Note which task took each."""
-        self._tx.run("update_signals", rows=as_json(rows))
 
     def of_run(self, exec_id: str) -> list[Row]:
         """Return every signal of a run in the order they came."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
 from operator import attrgetter, methodcaller
 from typing import Any, NamedTuple
 
 from appliance import clock
 from appliance.errors import ApplianceError
 from appliance.store import faults
-from appliance.store.bulk import Bulk, one_by_one
-from appliance.store.database import Observer, Param, Row, T, Work
+from appliance.store.bulk import Bulk, Changed, one_by_one
+from appliance.store.database import Observer, Param, Part, Row, T, Work
 
 Translate = Callable[[Exception], ApplianceError]
 
@@ -25,6 +25,8 @@ class Much(NamedTuple):
 
     store: Bulk = one_by_one
     stream: Callable[[Any], Any] = methodcaller("cursor")
+    pipeline: Callable[[Any], AbstractContextManager[Any]] = nullcontext
+    """What is executed in it waits for its answers at the end only."""
 
 
 MUCH = Much()
@@ -57,12 +59,23 @@ class OpenTransaction:
 
     def many(self, query: str, rows: Iterable[Mapping[str, Param]], /) -> int:
         """Execute a query for every row and return the number of rows changed in all."""
-        checked = list(map(faults.check, rows))
-        if not checked:
-            return 0
-        execute = partial(self._much.store, self._connection.cursor())
-        changed: int = self._attempt(query, execute, checked, lambda changed: changed)
+        (changed,) = self.together(query, (query, list(rows)))
         return changed
+
+    def together(self, name: str, *parts: Part) -> list[int]:
+        """Execute each query for its rows; return how many rows each changed. See `Transaction`."""
+        checked = [(query, list(map(faults.check, rows))) for query, rows in parts]
+        if not any(rows for _, rows in checked):
+            return [0] * len(parts)
+        changed = self._attempt(name, lambda: self._send(checked))
+        return [0 if found is None else found.rowcount for found in changed]
+
+    def _send(self, parts: Iterable[Part]) -> list[Changed | None]:
+        with self._much.pipeline(self._connection):
+            return [
+                self._much.store(self._connection, self._statements[query], rows) if rows else None
+                for query, rows in parts
+            ]
 
     def one(self, query: str, /, **params: Param) -> Row | None:
         """Return the first row, or None."""
@@ -78,7 +91,8 @@ class OpenTransaction:
         """Yield every row; few of them are in memory at a time."""
         cursor = self._much.stream(self._connection)
         try:
-            yield from self._attempt(query, cursor.execute, faults.check(params), iter)
+            text, values = self._statements[query], faults.check(params)
+            yield from self._attempt(query, lambda: iter(cursor.execute(text, values)))
         except ApplianceError:
             raise
         except Exception as error:
@@ -94,27 +108,25 @@ class OpenTransaction:
         return result
 
     def _ask(self, query: str, params: Mapping[str, Param], take: Callable[[Any], Any]) -> Any:
-        return self._attempt(query, self._connection.execute, faults.check(params), take)
+        text, values = self._statements[query], faults.check(params)
+        return self._attempt(query, lambda: take(self._connection.execute(text, values)))
 
-    def _attempt(
-        self, query: str, execute: Callable[..., Any], values: Any, take: Callable[[Any], Any]
-    ) -> Any:
+    def _attempt(self, name: str, action: Callable[[], T]) -> T:
         if self._failure is not None:
             raise self._failure
-        text = self._statements[query]
         observe = self._observe
         started = clock.monotonic() if observe else 0.0
         try:
-            result = take(execute(text, values))
+            result = action()
         except Exception as error:
             if observe:
-                observe(query, clock.monotonic() - started, False)
-            raise self._failed(query, error) from error
+                observe(name, clock.monotonic() - started, False)
+            raise self._failed(name, error) from error
         if observe:
-            observe(query, clock.monotonic() - started, True)
+            observe(name, clock.monotonic() - started, True)
         return result
 
-    def _failed(self, query: str, error: Exception) -> ApplianceError:
+    def _failed(self, name: str, error: Exception) -> ApplianceError:
         self._failure = self._translate(error)
-        self._failure.details["query"] = query
+        self._failure.details["query"] = name
         return self._failure

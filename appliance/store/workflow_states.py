@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from appliance.errors import VersionConflict
 from appliance.store.database import Param, Row, Transaction
 
 LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
@@ -16,15 +15,6 @@ class WorkflowStates:
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-
-    def insert(self, rows: Sequence[Mapping[str, Param]]) -> None:
-        """Begin runs. Raises Conflict when an id or an idempotency key is taken."""
-        self._tx.many("insert_workflow_states", rows)
-
-    def update(self, rows: Sequence[Mapping[str, Param]]) -> None:
-        """Move runs on. Raises VersionConflict when one of them changed since it was read."""
-        if self._tx.many("update_workflow_states", rows) != len(rows):
-            raise VersionConflict
 
     def get(self, exec_id: str) -> Row | None:
         """Return a run, or None."""

@@ -21,6 +21,7 @@ from appliance.errors import (
     Unavailable,
 )
 from appliance.language.loader import load_project
+from appliance.store.batch import Batch, save
 from appliance.store.database import Database, Row, T, Transaction, Work, settle
 from appliance.store.task_states import TaskStates
 from appliance.store.workflow_states import LAST_ID, WorkflowStates
@@ -161,7 +162,7 @@ def test_one_run_that_lost_a_race_does_not_stop_the_others(db: Database) -> None
         )
         rows = await settle(faulty.read(lambda tx: TaskStates(tx).of_run(first)))
         changed = [{**rows[0]}]
-        await settle(faulty.write(lambda tx: TaskStates(tx).update(changed)))
+        await settle(faulty.write(lambda tx: save(tx, Batch([], changed, [], [], [], []))))
         assert ("SUCCESS", [1]) == await ended(engine, faulty, second)
         assert ("SUCCESS", [2]) == await ended(engine, faulty, first)
 

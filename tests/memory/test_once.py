@@ -10,12 +10,12 @@ import pytest
 
 from appliance.language.model import Memory
 from appliance.memory.home import TIDY_EVERY
+from appliance.store.batch import save
 from appliance.store.database import Database, Transaction
 from appliance.store.memories import MemoryOperations
-from appliance.store.task_states import TaskStates
-from appliance.store.workflow_states import Definitions, WorkflowStates
+from appliance.store.workflow_states import Definitions
 from appliance.tools.calls import ToolResult
-from tests.store.test_runs import Columns, run, task
+from tests.store.test_runs import EMPTY, Columns, run, task
 
 from .conftest import MakeDesk
 from .desk import RUN, Desk
@@ -94,8 +94,8 @@ async def test_what_is_done_with_is_forgotten(desk_of: MakeDesk, db: Database) -
     def prepare(tx: Transaction) -> None:
         row: Columns = {"hash": "hash", "workflow_id": "flow", "source": "{}", "created_at": 1}
         Definitions(tx).keep([row])
-        WorkflowStates(tx).insert([done, open_])
-        TaskStates(tx).insert([task(callers[0], 1, status="SUCCESS"), task(callers[1], 1)])
+        tasks = [task(callers[0], 1, status="SUCCESS"), task(callers[1], 1)]
+        save(tx, EMPTY._replace(new_runs=[done, open_], new_tasks=tasks))
 
     db.write(prepare).result()
     desk = desk_of(Memory(id="chat", max_messages=2))

@@ -28,7 +28,8 @@ class Cut(StrEnum):
 class Line:
     """Relays connections on 127.0.0.1 to the socket of a PostgreSQL server.
 
-    `connects` has the moments (monotonic seconds) at which somebody asked for a connection.
+    `connects` has the moments (monotonic seconds) at which somebody asked for a connection, `trips`
+    counts how often somebody sent something and waited for the answer.
     """
 
     def __init__(self, target: Path) -> None:
@@ -41,6 +42,7 @@ class Line:
         self._next: Cut | None = None
         self._happened = threading.Event()
         self.connects: list[float] = []
+        self.trips = 0
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -115,6 +117,9 @@ class Line:
     def _up(self, wire: _Wire) -> None:
         while data := wire.client.recv(1 << 16):
             self._flows.wait()
+            if not wire.asked:
+                wire.asked = True
+                self.trips += 1
             # psycopg sends a COMMIT when all before it was answered, so it comes by itself
             if data == _COMMIT and self._next is not None:
                 self._cut_commit(wire)
@@ -124,6 +129,7 @@ class Line:
     def _down(self, wire: _Wire) -> None:
         while data := wire.server.recv(1 << 16):
             self._flows.wait()
+            wire.asked = False
             if wire.mute:
                 wire.answered.set()
                 return
@@ -144,6 +150,8 @@ class _Wire:
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client, self.server = client, server
+        self.asked = False
+        """Whether the client has sent something that was not answered yet."""
         self.mute = False
         """Whether the client is to hear nothing any more."""
         self.answered = threading.Event()

@@ -34,19 +34,19 @@ def test_every_row_is_stored_once(connection: sqlite3.Connection, count: int) ->
     rows: list[dict[str, Param]] = [
         {"b": f"text {n}" if n % 2 else None, "a": n, "more": "unused"} for n in range(count)
     ]
-    assert count == as_values(connection.cursor(), INSERT, rows)
+    assert count == as_values(connection, INSERT, rows).rowcount
     assert [(n, f"text {n}" if n % 2 else "none") for n in range(count)] == content(connection)
     again: list[dict[str, Param]] = [{"a": row["a"], "b": "new"} for row in rows]
-    assert count == as_values(connection.cursor(), UPDATE, again)
+    assert count == as_values(connection, UPDATE, again).rowcount
     assert [(n, "new") for n in range(count)] == content(connection)
 
 
 def test_what_was_not_changed_is_not_counted(connection: sqlite3.Connection) -> None:
     """The count tells a caller that a row was changed by somebody else before."""
-    as_values(connection.cursor(), INSERT, [{"a": 1, "b": "x"}])
+    as_values(connection, INSERT, [{"a": 1, "b": "x"}])
     rows: list[dict[str, Param]] = [{"a": 1, "b": "y"}, {"a": 2, "b": "z"}]
-    assert as_values(connection.cursor(), INSERT, rows) == 1
-    assert as_values(connection.cursor(), UPDATE, [{"a": 3, "b": "y"}]) == 0
+    assert as_values(connection, INSERT, rows).rowcount == 1
+    assert as_values(connection, UPDATE, [{"a": 3, "b": "y"}]).rowcount == 0
 
 
 def test_few_statements_do_it(connection: sqlite3.Connection) -> None:
@@ -55,7 +55,7 @@ def test_few_statements_do_it(connection: sqlite3.Connection) -> None:
     connection.set_trace_callback(texts.append)
     for count in (1, 16, 48, 64, 80):
         texts.clear()
-        as_values(connection.cursor(), INSERT, [{"a": n, "b": "x"} for n in range(count)])
+        as_values(connection, INSERT, [{"a": n, "b": "x"} for n in range(count)])
         assert len([text for text in texts if text.startswith("INSERT")]) <= 2, count
     assert sum(SIZES) < 300, "each size is a prepared statement of that many rows"
 
@@ -68,7 +68,7 @@ def test_what_has_no_row_of_values_goes_one_by_one(
     connection: sqlite3.Connection, text: str
 ) -> None:
     """A text is executed as often as there are rows."""
-    as_values(connection.cursor(), INSERT, [{"a": n, "b": "x"} for n in range(3)])
+    as_values(connection, INSERT, [{"a": n, "b": "x"} for n in range(3)])
     rows: list[dict[str, Param]] = [{"a": n, "b": "y"} for n in range(3)]
-    assert as_values(connection.cursor(), text, rows) == 3
-    assert one_by_one(connection.cursor(), text, rows) == 3 * (text[:6] == "UPDATE")
+    assert as_values(connection, text, rows).rowcount == 3
+    assert one_by_one(connection, text, rows).rowcount == 3 * (text[:6] == "UPDATE")

@@ -22,11 +22,15 @@ from appliance.errors import (
     Unavailable,
 )
 from appliance.store import migrations, open_database, postgres
+from appliance.store.batch import Batch, save
 from appliance.store.postgres import CONNECT_EVERY_S, PostgresDatabase
 from appliance.store.probe import Probe
+from appliance.store.workflow_states import Definitions
 from tests.postgres_server import PostgresServer
+from tests.reliability.line import Line
 from tests.store.conftest import open_notes
 from tests.store.test_database import WAIT_S, add, held, numbers, numbers_of, together
+from tests.store.test_runs import EMPTY, Columns, run, task
 
 
 @pytest.fixture
@@ -378,6 +382,27 @@ def test_a_batch_is_one_transaction(notes: PostgresDatabase, other: Other) -> No
         futures = [notes.write(add(number)) for number in range(64)]
     assert list(range(64)) == [future.result(WAIT_S) for future in futures]
     assert other.execute("SELECT count(DISTINCT xid) FROM notes").fetchone() == (1,)
+
+
+def test_what_runs_did_takes_two_round_trips(
+    postgres_server: PostgresServer, postgres_settings: DatabaseSettings
+) -> None:
+    """All that a batch stores goes out at once, with the BEGIN; then comes the COMMIT."""
+    definition: Columns = {"hash": "hash", "workflow_id": "f", "source": "{}", "created_at": 1}
+    with Line(postgres_server.socket) as line:
+        database = open_database(line.through(postgres_settings))
+        database.write(lambda tx: Definitions(tx).keep([definition])).result(WAIT_S)
+        for _ in range(2):  # the first one prepares the statements
+            known, fresh = run(), run()
+            name, before = known["workflow_exec_id"], EMPTY._replace(new_runs=[known])
+            database.write(lambda tx, rows=before: save(tx, rows)).result(WAIT_S)  # type: ignore[misc]
+            rows = Batch(
+                [fresh], [], [task(name, 1), task(name, 2)], [], [], [{**known, "version": 1}]
+            )
+            count = line.trips
+            database.write(lambda tx, rows=rows: save(tx, rows)).result(WAIT_S)  # type: ignore[misc]
+        assert 2 == line.trips - count
+        database.close()
 
 
 def test_a_database_has_one_server(postgres_settings: DatabaseSettings) -> None:

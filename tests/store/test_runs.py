@@ -8,12 +8,15 @@ import pytest
 
 from appliance import ids
 from appliance.errors import Conflict, VersionConflict
+from appliance.store.batch import Batch, save
 from appliance.store.database import Database, Param, Transaction
 from appliance.store.probe import Probe
+from appliance.store.signals import Signals
 from appliance.store.task_states import TaskStates
 from appliance.store.workflow_states import LAST_ID, Definitions, WorkflowStates
 
 Columns = dict[str, Param]
+EMPTY = Batch([], [], [], [], [], [])
 
 
 def run(**more: Param) -> Columns:
@@ -70,7 +73,7 @@ def runs(db: Database) -> list[Columns]:
     def work(tx: Transaction) -> None:
         row: Columns = {"hash": "hash", "workflow_id": "flow", "source": "{}", "created_at": 1}
         Definitions(tx).keep([row, row])
-        WorkflowStates(tx).insert(found)
+        save(tx, EMPTY._replace(new_runs=found))
 
     db.write(work).result()
     return found
@@ -124,10 +127,10 @@ def test_active_runs_are_those_that_have_not_ended(db: Database, runs: list[Colu
 def test_an_idempotency_key_is_taken_once(db: Database, runs: list[Columns]) -> None:
     """The second run under a key is refused; the first one can be found by it."""
     chosen = run(idempotency_key="k")
-    db.write(lambda tx: WorkflowStates(tx).insert([chosen])).result()
+    db.write(lambda tx: save(tx, EMPTY._replace(new_runs=[chosen]))).result()
 
     with pytest.raises(Conflict):
-        db.write(lambda tx: WorkflowStates(tx).insert([run(idempotency_key="k")])).result()
+        db.write(lambda tx: save(tx, EMPTY._replace(new_runs=[run(idempotency_key="k")]))).result()
     row = db.read(lambda tx: WorkflowStates(tx).with_idempotency_key("k")).result()
     assert row is not None
     assert chosen["workflow_exec_id"] == row["workflow_exec_id"]
@@ -139,29 +142,29 @@ def test_an_old_version_changes_nothing(db: Database, runs: list[Columns]) -> No
     fresh["status"] = "FAILED"
 
     with pytest.raises(VersionConflict):
-        db.write(lambda tx: WorkflowStates(tx).update([fresh, stale])).result()
+        db.write(lambda tx: save(tx, EMPTY._replace(runs=[fresh, stale]))).result()
     row = db.read(lambda tx: WorkflowStates(tx).get(str(fresh["workflow_exec_id"]))).result()
     assert row is not None
     assert ("RUNNING", 1) == (row["status"], row["version"])
-    db.write(lambda tx: WorkflowStates(tx).update([fresh])).result()
+    db.write(lambda tx: save(tx, EMPTY._replace(runs=[fresh]))).result()
 
 
 def test_tasks_of_a_run(db: Database, runs: list[Columns]) -> None:
     """They come in the order they began; an update names the version that it read."""
     name = str(runs[0]["workflow_exec_id"])
     found = [task(name, 2, parent_seq=1), task(name, 1), task(name, 10)]
-    db.write(lambda tx: TaskStates(tx).insert(found)).result()
+    db.write(lambda tx: save(tx, EMPTY._replace(new_tasks=found))).result()
 
     rows = db.read(lambda tx: TaskStates(tx).of_run(name)).result()
     assert [1, 2, 10] == [row["seq"] for row in rows]
     assert {**found[0], "version": 1} == {key: rows[1][key] for key in found[0]}
 
     done = {**found[0], "version": 1, "status": "SUCCESS", "output": '"é"', "wake_at": None}
-    db.write(lambda tx: TaskStates(tx).update([done])).result()
+    db.write(lambda tx: save(tx, EMPTY._replace(tasks=[done]))).result()
     rows = db.read(lambda tx: TaskStates(tx).of_run(name)).result()
     assert {**done, "version": 2} == {key: rows[1][key] for key in done}
     with pytest.raises(VersionConflict):
-        db.write(lambda tx: TaskStates(tx).update([done])).result()
+        db.write(lambda tx: save(tx, EMPTY._replace(tasks=[done]))).result()
 
 
 @pytest.mark.parametrize("wrong", [{"status": "DONE"}, {"execution_type": "magic"}])
@@ -172,13 +175,50 @@ def test_a_state_that_does_not_exist_is_refused(
     name = runs[0]["workflow_exec_id"]
 
     with pytest.raises(Conflict):
-        db.write(lambda tx: TaskStates(tx).insert([task(name, 1, **wrong)])).result()
+        db.write(lambda tx: save(tx, EMPTY._replace(new_tasks=[task(name, 1, **wrong)]))).result()
+
+
+def test_a_batch_is_stored_as_a_whole(db: Database, runs: list[Columns]) -> None:
+    """Runs, tasks and signals in one go, in an order in which they can refer to each other."""
+    new, old = run(), {**runs[0], "version": 1, "status": "WAITING"}
+    name = str(new["workflow_exec_id"])
+    signal: Columns = {
+        "workflow_exec_id": name, "number": 1, "signal_id": "s", "name": "go", "payload": "1",
+        "source": "api", "received_at": 5, "taken_by": None,
+    }  # fmt: skip
+    tasks = [task(name, seq) for seq in range(1, 21)]
+    everything = Batch([new], [], tasks, [signal], [{**signal, "taken_by": 7}], [old])
+    db.write(lambda tx: save(tx, everything)).result()
+
+    found = db.read(lambda tx: (TaskStates(tx).of_run(name), Signals(tx).of_run(name))).result()
+    assert list(range(1, 21)) == [row["seq"] for row in found[0]]
+    assert [{**signal, "taken_by": 7}] == [dict(row) for row in found[1]]
+    with pytest.raises(VersionConflict):
+        db.write(
+            lambda tx: save(tx, everything._replace(new_runs=[], new_tasks=[], new_signals=[]))
+        ).result()
+
+
+def test_what_cannot_be_stored_leaves_nothing_of_a_batch(db: Database, runs: list[Columns]) -> None:
+    """Whichever part of it is refused."""
+    new, twin = run(), runs[1]
+    name = str(new["workflow_exec_id"])
+    stale = {**runs[0], "version": 9}
+    for wrong in (
+        EMPTY._replace(new_runs=[new, twin]),
+        EMPTY._replace(new_runs=[new], new_tasks=[task(name, 1), task(name, 1)]),
+        EMPTY._replace(new_runs=[new], tasks=[task(name, 1)]),
+        EMPTY._replace(new_runs=[new], runs=[stale]),
+    ):
+        with pytest.raises((Conflict, VersionConflict)):
+            db.write(lambda tx, rows=wrong: save(tx, rows)).result()  # type: ignore[misc]
+        assert db.read(lambda tx: WorkflowStates(tx).get(name)).result() is None
 
 
 def test_a_task_needs_its_run(db: Database) -> None:
     """A task of an unknown run is refused."""
     with pytest.raises(Conflict):
-        db.write(lambda tx: TaskStates(tx).insert([task(ids.new_id(), 1)])).result()
+        db.write(lambda tx: save(tx, EMPTY._replace(new_tasks=[task(ids.new_id(), 1)]))).result()
 
 
 def test_the_probe_is_one_row(db: Database) -> None:
