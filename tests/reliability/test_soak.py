@@ -58,8 +58,11 @@ def sample(pid: int, database: Path) -> Sample:
     return Sample(time.monotonic(), mib, len(list(Path(f"/proc/{pid}/fd").iterdir())), wal)
 
 
-def growth(samples: list[Sample], part_s: float = 60.0) -> float:
-    """Return by how many MiB memory grows in an hour, from the least of each part of the time."""
+def growth(samples: list[Sample], part_s: float = 300.0) -> float:
+    """Return by how many MiB memory grows in an hour, from the least of each part of the time.
+
+    A backup takes a MiB or two and gives it back, so a shorter part tells when there were backups.
+    """
     least: dict[int, float] = {}
     for found in samples:
         part = int((found.at - samples[0].at) / part_s)
