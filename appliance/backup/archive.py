@@ -111,10 +111,7 @@ def read(file: IO[bytes]) -> Iterator[Archive]:
 
     Raises: DamagedArchive; DatabaseTooNew when a newer program made the archive.
     """
-    sealed.check(file)
-    with sealed.damage_is_told():
-        archive = zipfile.ZipFile(file)
-    with archive:
+    with sealed.opened(file) as archive:
         with sealed.damage_is_told():
             manifest = _checked(archive)
         yield Archive(archive, manifest)

@@ -46,6 +46,16 @@ def written(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     file.write(seal)
 
 
+@contextmanager
+def opened(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """Give the archive in *file*, whose seal is right. Raises: DamagedArchive."""
+    check(file)
+    with damage_is_told():
+        archive = zipfile.ZipFile(file)
+    with archive:
+        yield archive
+
+
 def check(file: IO[bytes]) -> None:
     """Raise DamagedArchive unless *file* ends in the seal of what it holds."""
     start = file.seek(0, 2) - _SEAL_SIZE

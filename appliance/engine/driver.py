@@ -33,7 +33,7 @@ from appliance.engine.feed import Feed
 from appliance.engine.journal import RETRY_AFTER, Journal
 from appliance.engine.outcome import failure
 from appliance.engine.reducer import advance
-from appliance.engine.run import Rows, Run, TaskState
+from appliance.engine.run import Run, StoredRun, TaskState
 from appliance.errors import (
     ApplianceError,
     InvalidInput,
@@ -88,7 +88,7 @@ class Driver:
         self.timeouts: dict[str, float] = {}
         self.feed = Feed()
         self.live: dict[str, Live] = {}
-        self._watchers: dict[str, set[asyncio.Future[Rows]]] = {}
+        self._watchers: dict[str, set[asyncio.Future[StoredRun]]] = {}
         self.counts: Counter[str] = Counter()
         """How many runs were STARTED, and how many ended in each state, since the server began."""
         self._take_ups: set[asyncio.Task[None]] = set()
@@ -113,7 +113,7 @@ class Driver:
         return not self._journal.idle or any(live.calls for live in self.live.values())
 
     @contextmanager
-    def watch(self, exec_id: str) -> Iterator[asyncio.Future[Rows]]:
+    def watch(self, exec_id: str) -> Iterator[asyncio.Future[StoredRun]]:
         """Give a future of what is stored of the run *exec_id* once it ends, in memory or not."""
         watcher = self._loop.create_future()
         watchers = self._watchers.setdefault(exec_id, set())
@@ -210,10 +210,10 @@ class Driver:
         self.counts[live.run.status] += 1
         watchers = self._watchers.pop(live.run.id, None)
         if watchers:
-            rows = live.run.rows()
+            stored = live.run.stored()
             for watcher in watchers:
                 if not watcher.done():
-                    watcher.set_result(rows)
+                    watcher.set_result(stored)
         live.run.let_go()
 
     def _refused(self, changes: Changes, error: BaseException) -> None:

@@ -30,7 +30,7 @@ class Moment(NamedTuple):
     at: int
 
 
-class Rows(NamedTuple):
+class StoredRun(NamedTuple):
     """A run as it is stored: its own row, and those of its tasks in the order they began."""
 
     run: Row
@@ -234,9 +234,9 @@ class Run:
         for signal in self.signals:
             signal.payload = None
 
-    def rows(self) -> Rows:
+    def stored(self) -> StoredRun:
         """Return the run as it is read from the database once everything is stored."""
-        return Rows(self.row(), [task.row() for task in self.tasks])
+        return StoredRun(self.row(), [task.row() for task in self.tasks])
 
     def row(self) -> dict[str, Param]:
         """Return the columns of `workflow_states`."""

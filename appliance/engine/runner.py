@@ -26,7 +26,7 @@ from appliance.engine.changes import (
 from appliance.engine.driver import Driver, Live
 from appliance.engine.feed import Feed
 from appliance.engine.program import Program, compile_program, source_of
-from appliance.engine.run import Rows, Run, Surroundings
+from appliance.engine.run import Run, StoredRun, Surroundings
 from appliance.engine.triggers import Dispatched, Listener, listeners
 from appliance.errors import Conflict, InvalidInput, NotFound, Unavailable
 from appliance.failpoint import failpoint
@@ -216,7 +216,7 @@ class Engine:
         """
         return await self.end_of(exec_id, timeout_s) is not None or await self._has_ended(exec_id)
 
-    async def end_of(self, exec_id: str, timeout_s: float) -> Rows | None:
+    async def end_of(self, exec_id: str, timeout_s: float) -> StoredRun | None:
         """Wait until a run has ended, at most *timeout_s*; return what is stored of it then.
 
         None when it goes on, or had ended before: then ask the database.

@@ -106,10 +106,7 @@ def read(file: IO[bytes]) -> Iterator[Portable]:
 
     Raises: DamagedArchive; DatabaseTooNew when a newer program made the archive.
     """
-    sealed.check(file)
-    with sealed.damage_is_told():
-        archive = zipfile.ZipFile(file)
-    with archive:
+    with sealed.opened(file) as archive:
         with sealed.damage_is_told():
             manifest = sealed.read_manifest(archive, Manifest, FORMAT)
             sealed.check_members(archive, [sealed.MANIFEST, *map(_member, manifest.tables)])

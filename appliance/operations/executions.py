@@ -8,7 +8,7 @@ from appliance import clock, ids
 from appliance.engine import history
 from appliance.engine.context import progress_of
 from appliance.engine.program import GROUPS, Program
-from appliance.engine.run import Rows, decode
+from appliance.engine.run import StoredRun, decode
 from appliance.engine.status import TERMINAL, Status
 from appliance.errors import Conflict, InvalidInput, NotFound
 from appliance.language.model import Json
@@ -205,7 +205,7 @@ async def get_execution(appliance: Appliance, exec_id: str) -> dict[str, Any]:
     return _state(await read_rows(appliance, exec_id))
 
 
-def _state(rows: Rows) -> dict[str, Any]:
+def _state(rows: StoredRun) -> dict[str, Any]:
     row, tasks = rows
     return {
         **_summary(row),
@@ -238,7 +238,7 @@ def task_of(state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def read_rows(appliance: Appliance, exec_id: str) -> Rows:
+async def read_rows(appliance: Appliance, exec_id: str) -> StoredRun:
     """Return what is stored of a run. Raises NotFound."""
 
     def work(tx: Transaction) -> tuple[Row | None, list[Row]]:
@@ -249,7 +249,7 @@ async def read_rows(appliance: Appliance, exec_id: str) -> Rows:
     if row is None:
         msg = f"there is no run {exec_id!r}"
         raise NotFound(msg)
-    return Rows(row, tasks)
+    return StoredRun(row, tasks)
 
 
 def task_tree(exec_id: str, rows: list[Row]) -> dict[str, Any]:
