@@ -63,6 +63,9 @@ RESTORES = {
     "restore.replaced": 1,
 }
 
+MOVES = {"export.written": 1, "import.batch": 1, "import.committed": 1, "move.compared": 1}
+"""Places of a move, in their order; from the third on the target has everything. See `test_moved`."""
+
 OF_POSTGRES = {"migration.statement": 3, "migration.before_commit": 1, "migration.committed": 1}
 """It executes a migration at one go, so each of these comes once for each of them."""
 
@@ -185,7 +188,7 @@ def test_a_server_that_answers_too_early_is_caught(
 
 def test_every_place_is_struck() -> None:
     """A place that the program names is in the tables above, and no other."""
-    tables = FIRST_START | UNDER_LOAD | OF_SQLITE | BACKUPS | RESTORES
+    tables = FIRST_START | UNDER_LOAD | OF_SQLITE | BACKUPS | RESTORES | MOVES
     assert sorted(tables) == sorted(set(named_places()))
 
 

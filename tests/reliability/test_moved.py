@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,14 @@ from .history import History, Outcome
 from .load import Load
 from .oracle import judge, judge_file
 from .serving import Server
+from .test_failpoints import MOVES, armed
 from .test_waiting import ANSWER, command, start, until
 from .tiers import sized
 from .verdict import Verdict
 
-KILLS = sized(2, 10, 50)
+KILLS = sized(1, 10, 50)
+*BEFORE_COMMIT, _, _ = MOVES
+AT_THE_END = list(MOVES)[-2:]
 NOT_EMPTY = 73
 
 
@@ -30,22 +34,29 @@ def rows(settings: DatabaseSettings) -> int:
         return sum(len(list(Tables(tx).rows(table))) for table in TABLES)
 
 
-def move(server: Server, target: DatabaseSettings, dice: random.Random, verdict: Verdict) -> None:
-    """Move what *server* has, after some attempts that are killed: each leaves nothing, or all."""
+def move(server: Server, target: DatabaseSettings, last: str, dice: random.Random) -> list[str]:
+    """Move what *server* has; attempts are killed, at random and at places, until that at *last*.
+
+    Return what was wrong: an attempt leaves nothing, or everything.
+    """
     whole, where = rows(server.database), url_of(target) if target.conninfo else target.path
+    wrong = []
     for _ in range(KILLS):
         with server.started("move", MOVE_TO=where) as process:
-            time.sleep(dice.uniform(0.3, 2))
+            time.sleep(dice.uniform(0.3, 0.6))
             process.kill()
-        verdict.faults += 1
         if rows(target) not in (0, whole):
-            verdict.findings.corrupt.append(f"{rows(target)} of {whole} rows were moved")
+            wrong.append(f"{rows(target)} of {whole} rows were moved")
+    for place in [*BEFORE_COMMIT, last]:
         if rows(target):
-            return
-    done = server.command("move", MOVE_TO=where)
-    assert 0 == done.returncode, done.stderr
+            break
+        killed = server.command("move", wrapper=armed(place, 1), MOVE_TO=where)
+        assert -signal.SIGKILL == killed.returncode, f"{place} was not reached: {killed.stderr}"
+        if rows(target) != (whole if place == last else 0):
+            wrong.append(f"{place}: {rows(target)} of {whole} rows were moved")
     again = server.command("move", MOVE_TO=where)
     assert NOT_EMPTY == again.returncode, again.stderr
+    return wrong
 
 
 def test_what_was_moved_goes_on(
@@ -55,7 +66,8 @@ def test_what_was_moved_goes_on(
     conclude: Callable[[Verdict], None],
 ) -> None:
     """Nothing acknowledged is lost, keys work, and a run that waits goes on in its new home."""
-    dice, verdict = random.Random(seed), Verdict("Move, killed and repeated")
+    dice = random.Random(seed)
+    verdict = Verdict("Move, killed and repeated", 2 * (KILLS + len(BEFORE_COMMIT) + 1))
     (tmp_path / "back").mkdir(0o700)
     first = DatabaseSettings(path=str(tmp_path / "data" / "app.db"))
     last = DatabaseSettings(path=str(tmp_path / "back" / "app.db"))
@@ -66,8 +78,9 @@ def test_what_was_moved_goes_on(
         time.sleep(2)
         process.terminate()
         process.wait(30)
-    for source, target, exec_id in zip(homes, homes[1:], waiting, strict=False):
-        move(source, target.database, dice, verdict)
+    ends = zip(homes, homes[1:], waiting, AT_THE_END, strict=False)
+    for source, target, exec_id, place in ends:
+        verdict.findings.corrupt += move(source, target.database, place, dice)
         with target.running() as process:
             command(target, exec_id, "signals", ANSWER)
             until(target, exec_id, "SUCCESS")
