@@ -229,6 +229,24 @@ def copy_the_file_alone() -> None:
 
 
 @sabotage
+def import_table_by_table() -> None:
+    """Commit each table as soon as it is full."""
+    from appliance.failpoint import failpoint
+    from appliance.moving import loading
+    from appliance.moving.portable import Portable
+    from appliance.store.database import Database
+    from appliance.store.tables import TABLES, Tables
+
+    def load(db: Database, archive: Portable) -> None:
+        for table in TABLES:
+            rows = list(archive.rows(table))
+            db.write(lambda tx, rows=rows, table=table: Tables(tx).put(table, rows)).result()  # type: ignore[misc]
+            failpoint("import.batch")
+
+    loading.load = load
+
+
+@sabotage
 def forget_ticks() -> None:
     """Begin every schedule anew with each start."""
     from appliance.store.schedules import Schedules

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from appliance.config import DatabaseSettings
 from appliance.store import snapshot
 from appliance.store.tables import TABLES, Tables
@@ -90,3 +92,15 @@ def test_what_was_moved_goes_on(
     verdict.add(judge_file(Path(last.path)))
     verdict.acknowledged = history.count(Outcome.OK)
     conclude(verdict)
+
+
+@pytest.mark.reliability
+def test_a_move_in_pieces_is_caught(tmp_path: Path, postgres_settings: DatabaseSettings) -> None:
+    """Where each table is committed by itself, a kill leaves a part, and that is found."""
+    source = DatabaseSettings(path=str(tmp_path / "data" / "app.db"))
+    server = Server(tmp_path, source, sabotage="import_table_by_table")
+    with server.running() as process:
+        process.terminate()
+        process.wait(30)
+    server.command("move", wrapper=armed("import.batch", 2), MOVE_TO=url_of(postgres_settings))
+    assert 0 < rows(postgres_settings) < rows(source)
