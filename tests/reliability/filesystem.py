@@ -6,6 +6,7 @@ import fcntl
 import os
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,10 @@ _SHUTDOWN = 0x8004587D
 _LOSE_THE_LOG = struct.pack("I", 2)
 
 _SIZES = {"ext4": "64M", "xfs": "320M"}
+
+
+LET_GO_S = 10.0
+"""The tools of a server that was killed end a moment after it."""
 
 
 class FileSystem:
@@ -48,8 +53,11 @@ class FileSystem:
             os.close(directory)
 
     def restore_power(self) -> None:
-        """Mount what the power cut left. Nobody may be using it."""
-        _run("umount", str(self.place))
+        """Mount what the power cut left, as soon as nobody uses it any more."""
+        deadline = time.monotonic() + LET_GO_S
+        while subprocess.run(["umount", str(self.place)], check=False).returncode:
+            assert time.monotonic() < deadline, f"somebody still uses {self.place}"
+            time.sleep(0.1)
         self.mount()
 
     def forget(self) -> None:
