@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -70,18 +70,10 @@ def status(invocation: Invocation) -> None:
 @contextmanager
 def _database(invocation: Invocation) -> Iterator[DatabaseSettings]:
     """Hold the data directory and the database, so that no server runs meanwhile."""
-    from appliance.store import open_database
-    from appliance.store.datadir import DataDirectory, held
+    from appliance.store.reserving import alone
 
     settings = invocation.load().settings
-    data = DataDirectory(settings.data_dir)
-    data.prepare()
-    with ExitStack() as stack:
-        stack.enter_context(held(data, settings.database.path))
-        if settings.database.driver == "postgres":
-            database = open_database(settings.database)
-            stack.callback(database.close)
-            database.claim()
+    with alone(settings.database, settings.data_dir):
         yield settings.database
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from appliance import atomic
@@ -16,27 +16,10 @@ from appliance.moving.loading import Merged
 from appliance.moving.portable import Manifest, Portable
 from appliance.store import migrations, open_database, snapshot
 from appliance.store.database import Database
-from appliance.store.datadir import DataDirectory, held
+from appliance.store.reserving import alone
 
 Tell = Callable[[str], None]
 """Hears what is being done, in a few words."""
-
-
-@contextmanager
-def alone(settings: DatabaseSettings, directory: Path | None) -> Iterator[Database]:
-    """Open a database that no server may use for this block, nor the data *directory* beside it.
-
-    Raises: Locked, InvalidConfiguration, StorageBroken, Unavailable.
-    """
-    with ExitStack() as stack:
-        if directory is not None:
-            data = DataDirectory(directory)
-            data.prepare()
-            stack.enter_context(held(data, settings.path))
-        database = open_database(settings)
-        stack.callback(database.close)
-        database.claim()
-        yield database
 
 
 def export_to(settings: DatabaseSettings, path: Path) -> Manifest:
@@ -82,13 +65,10 @@ def _opened(
 ) -> Iterator[tuple[Database, Portable]]:
     """Open an archive and the database that it goes into, with the schema of this program."""
     _require_lasting(settings)
-    with (
-        path.open("rb") as file,
-        portable.read(file) as archive,
-        alone(settings, directory) as database,
-    ):
+    with path.open("rb") as file, portable.read(file) as archive, alone(settings, directory):
         migrations.up(settings)
-        yield database, archive
+        with closing(open_database(settings)) as database:
+            yield database, archive
 
 
 def move(
@@ -108,17 +88,18 @@ def move(
     home = Path(target.path).parent if target.driver == "sqlite" else None
     with (
         alone(source, directory),
-        alone(target, home) as database,
+        alone(target, home),
         atomic.scratch(directory / "move.zip") as file,
     ):
         migrations.up(target)
-        loading.require_empty(database)
-        tell(f"Reading {label(source)}")
-        with snapshot(source) as tx:
-            manifest = export.export(tx, file)
-        tell(f"Writing {label(target)}")
-        with portable.read(file) as archive:
-            loading.load(database, archive)
+        with closing(open_database(target)) as database:
+            loading.require_empty(database)
+            tell(f"Reading {label(source)}")
+            with snapshot(source) as tx:
+                manifest = export.export(tx, file)
+            tell(f"Writing {label(target)}")
+            with portable.read(file) as archive:
+                loading.load(database, archive)
     tell("Comparing the two")
     with snapshot(target) as tx:
         loading.require_same(tx, manifest)

@@ -26,8 +26,9 @@ from appliance.errors import (
 from appliance.moving import export as exporting
 from appliance.moving import loading, portable
 from appliance.moving.loading import Merged
-from appliance.moving.move import alone, export_to, import_from, merge_from, move
+from appliance.moving.move import export_to, import_from, merge_from, move
 from appliance.store import snapshot
+from appliance.store.reserving import alone
 from appliance.store.tables import TABLES, Tables
 
 from .conftest import Ends
