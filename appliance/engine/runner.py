@@ -214,7 +214,8 @@ class Engine:
 
         A run that is not known counts as one that has ended.
         """
-        return await self.end_of(exec_id, timeout_s) is not None or await self._has_ended(exec_id)
+        with self._driver.watch(exec_id) as watcher:
+            return await self._settled(exec_id, watcher, timeout_s)
 
     async def end_of(self, exec_id: str, timeout_s: float) -> StoredRun | None:
         """Wait until a run has ended, at most *timeout_s*; return what is stored of it then.
@@ -222,9 +223,16 @@ class Engine:
         None when it goes on, or had ended before: then ask the database.
         """
         with self._driver.watch(exec_id) as watcher:
-            if exec_id in self._driver.live or not await self._has_ended(exec_id):
-                await asyncio.wait([watcher], timeout=timeout_s)
+            await self._settled(exec_id, watcher, timeout_s)
             return watcher.result() if watcher.done() else None
+
+    async def _settled(
+        self, exec_id: str, watcher: asyncio.Future[StoredRun], timeout_s: float
+    ) -> bool:
+        if exec_id not in self._driver.live and await self._has_ended(exec_id):
+            return True
+        done, _ = await asyncio.wait([watcher], timeout=timeout_s)
+        return bool(done)
 
     async def _has_ended(self, exec_id: str) -> bool:
         try:
