@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,12 +54,12 @@ def import_(invocation: Invocation, *, archive: Path, merge: bool) -> None:
         click.echo(f"Imported {_told(manifest)}.")
         return
     merged = move.merge_from(path, settings.database, settings.data_dir)
-    for table, found in merged.items():
-        if any(found):
-            words = f"{found.added} added, {found.present} there already, {found.refused} refused"
-            click.echo(f"{table}: {words}")
-    if not any(any(found) for found in merged.values()):
-        click.echo("The archive is empty.")
+    lines = [
+        f"{table}: {found.added} added, {found.present} there already, {found.refused} refused"
+        for table, found in merged.items()
+        if any(found)
+    ]
+    click.echo("\n".join(lines) or "The archive is empty.")
 
 
 @click.command("move")
@@ -98,6 +97,6 @@ def move(invocation: Invocation, *, target: str) -> None:
 
 def _told(manifest: Manifest) -> str:
     """Name what an archive holds; tables without rows are left out."""
-    counts: Mapping[str, int] = {name: table.rows for name, table in manifest.tables.items()}
-    named = ", ".join(f"{count} {table}" for table, count in counts.items() if count)
+    tables = manifest.tables.items()
+    named = ", ".join(f"{table.rows} {name}" for name, table in tables if table.rows)
     return f"{named or 'no rows'} (schema {manifest.schema})"

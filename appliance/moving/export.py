@@ -15,7 +15,7 @@ from appliance.store.tables import TABLES, Tables
 
 def export(tx: Transaction, file: IO[bytes]) -> Manifest:
     """Write every row that *tx* sees to *file*, which is empty. A few rows at a time are in memory."""
-    tables = ((table, lines(tx, table)) for table in TABLES)
+    tables = ((table, _lines(tx, table)) for table in TABLES)
     manifest = portable.write(file, tables, migrations.latest())
     failpoint("export.written")
     return manifest
@@ -23,9 +23,9 @@ def export(tx: Transaction, file: IO[bytes]) -> Manifest:
 
 def measure(tx: Transaction) -> dict[str, Table]:
     """Return what an export of all that *tx* sees would hold."""
-    return {table: portable.measure(lines(tx, table)) for table in TABLES}
+    return {table: portable.measure(_lines(tx, table)) for table in TABLES}
 
 
-def lines(tx: Transaction, table: str) -> Iterator[bytes]:
+def _lines(tx: Transaction, table: str) -> Iterator[bytes]:
     """Yield the rows of a table as they stand in an archive."""
     return map(portable.line_of, Tables(tx).rows(table))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -80,34 +79,24 @@ def merge(db: Database, archive: Portable) -> dict[str, Merged]:
     Raises: what `load` raises but NotEmpty.
     """
     _check(archive.manifest)
-    return {table: _merge(db, table, archive.rows(table)) for table in TABLES}
+    return {
+        table: _total(_merge(db, table, rows) for rows in _batches(archive.rows(table)))
+        for table in TABLES
+    }
 
 
-def _merge(db: Database, table: str, lines: Iterator[Line]) -> Merged:
-    added = present = refused = 0
-    for rows in _batches(lines):
-        try:
-            new = db.write(partial(_put, table, rows)).result()
-        except Conflict:
-            results = [_put_alone(db, table, row) for row in rows]
-            new = results.count(1)
-            refused += results.count(None)
-            present -= results.count(None)
-        added += new
-        present += len(rows) - new
-    return Merged(added, present, refused)
-
-
-def _put(table: str, rows: list[Line], tx: Transaction) -> int:
-    return Tables(tx).put(table, rows)
-
-
-def _put_alone(db: Database, table: str, row: Line) -> int | None:
-    """Return 1 when *row* was added, 0 when it was there, None when it was refused."""
+def _merge(db: Database, table: str, rows: list[Line]) -> Merged:
     try:
-        return db.write(partial(_put, table, [row])).result()
+        added = db.write(lambda tx: Tables(tx).put(table, rows)).result()
     except Conflict:
-        return None
+        if len(rows) == 1:
+            return Merged(0, 0, 1)
+        return _total(_merge(db, table, [row]) for row in rows)
+    return Merged(added, len(rows) - added, 0)
+
+
+def _total(parts: Iterable[Merged]) -> Merged:
+    return Merged(*map(sum, zip((0, 0, 0), *parts, strict=True)))
 
 
 def _batches(rows: Iterator[Line]) -> Iterator[list[Line]]:
