@@ -22,8 +22,8 @@ from appliance.errors import DamagedArchive, DatabaseTooNew
 
 MANIFEST = "manifest.json"
 
-LEVEL = 3  # 2.5 times as fast as the usual 6, for archives that are a tenth larger
-CHUNK = 1 << 20
+_LEVEL = 3  # 2.5 times as fast as the usual 6, for archives that are a tenth larger
+_CHUNK = 1 << 20
 
 _MANIFEST_LIMIT = 1 << 20
 _ENCRYPTED = 0x1
@@ -37,7 +37,7 @@ M = TypeVar("M", bound=msgspec.Struct)
 @contextmanager
 def written(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     """Give an archive to fill; *file* is empty, can be read back, and is sealed at the end."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
         yield archive
         archive.comment = _SEAL + b"0" * 64
     start = file.seek(0, 2) - _SEAL_SIZE
@@ -71,7 +71,7 @@ def check(file: IO[bytes]) -> None:
 
 def chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
     """Return up to *size* bytes in pieces; fewer when the file ends before."""
-    while size > 0 and (chunk := file.read(min(CHUNK, size))):
+    while size > 0 and (chunk := file.read(min(_CHUNK, size))):
         size -= len(chunk)
         yield chunk
 

@@ -30,7 +30,7 @@ def open_database(settings: DatabaseSettings) -> Database:
 def snapshot(settings: DatabaseSettings) -> AbstractContextManager[Transaction]:
     """Give a transaction that reads one moment of the database; servers may go on writing.
 
-    Raises: NotFound, InvalidConfiguration, StorageBroken, Unavailable.
+    Raises: InvalidConfiguration, StorageBroken, Unavailable.
     """
     statements = queries.load(settings.driver)
     if settings.driver == "postgres":

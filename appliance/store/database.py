@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
@@ -33,7 +33,7 @@ class Row(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
-Part = tuple[str, Sequence[Mapping[str, Param]]]
+Part = tuple[str, Iterable[Mapping[str, Param]]]
 """A query and the rows that it is executed for."""
 
 

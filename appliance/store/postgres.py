@@ -29,6 +29,7 @@ from appliance.errors import (
 from appliance.store import faults
 from appliance.store.bulk import as_rows
 from appliance.store.database import Observer, T, Work, refused
+from appliance.store.queries import encoded
 from appliance.store.transaction import Much, OpenTransaction
 from appliance.store.writer import Writer
 
@@ -185,7 +186,7 @@ class PostgresDatabase:
         self._settings = settings
         self.connect = Connector(settings, statements).connect
         """Returns a new connection. Raises: InvalidConfiguration, Unavailable."""
-        self._texts = {name: text.encode() for name, text in statements.items()}
+        self._texts = encoded(statements)
         self._columns: dict[str, str] = {}
         self.claimed = False
         """Whether a new connection that writes must be the claim's again."""
@@ -263,11 +264,10 @@ class PostgresDatabase:
 @contextmanager
 def snapshot(settings: DatabaseSettings, statements: Statements) -> Iterator[OpenTransaction]:
     """Give one moment of a database, which servers may be writing meanwhile. See `store.snapshot`."""
-    texts = {name: text.encode() for name, text in statements.items()}
     with connect(settings, statements) as source:
         _only_read(source)
         fault = partial(faults.of_postgres_reader, columns=str)
-        yield OpenTransaction(source, texts, fault, much=MUCH)
+        yield OpenTransaction(source, encoded(statements), fault, much=MUCH)
 
 
 def _only_read(connection: Connection) -> None:

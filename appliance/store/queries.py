@@ -84,6 +84,11 @@ def compiled(queries: Iterable[Query], dialect: str) -> dict[str, str]:
     return chosen if dialect == "sqlite" else {n: _for_psycopg(text) for n, text in chosen.items()}
 
 
+def encoded(texts: Mapping[str, str]) -> dict[str, bytes]:
+    """Return texts as psycopg takes them: those of a program, not of a user."""
+    return {name: text.encode() for name, text in texts.items()}
+
+
 def _block(header: str, body: str, file: str) -> Query:
     name = _NAME.fullmatch(header)
     purpose = _PURPOSE.match(body)

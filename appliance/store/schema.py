@@ -110,7 +110,7 @@ class PostgresSchema:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        texts = {name: text.encode() for name, text in queries.load("postgres").items()}
+        texts = queries.encoded(queries.load("postgres"))
         self._transaction = partial(OpenTransaction, connection, texts, self._translate)
 
     def lock(self) -> None:

@@ -22,7 +22,6 @@ from appliance.config import DatabaseSettings
 from appliance.errors import (
     ApplianceError,
     InvalidConfiguration,
-    NotFound,
     StorageBroken,
     Unavailable,
 )
@@ -247,8 +246,6 @@ def snapshot(
 ) -> Iterator[OpenTransaction]:
     """Give one moment of a file, which a server may be writing meanwhile. See `store.snapshot`."""
     path = settings.path
-    if not Path(path).is_file():
-        raise NotFound(f"There is no database {path}.")
     fault = partial(faults.of_sqlite_reader, path=path)
     with closing(connect(path, busy_timeout_s=settings.busy_timeout, read_only=True)) as source:
         source.execute("BEGIN")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from appliance import clock
 from appliance.errors import ApplianceError
 from appliance.store import faults
-from appliance.store.bulk import Bulk, Changed, one_by_one
+from appliance.store.bulk import Bulk, Changed, Rows, one_by_one
 from appliance.store.database import Observer, Param, Part, Row, T, Work
 
 Translate = Callable[[Exception], ApplianceError]
@@ -59,7 +59,7 @@ class OpenTransaction:
 
     def many(self, query: str, rows: Iterable[Mapping[str, Param]], /) -> int:
         """Execute a query for every row and return the number of rows changed in all."""
-        (changed,) = self.together(query, (query, list(rows)))
+        (changed,) = self.together(query, (query, rows))
         return changed
 
     def together(self, name: str, *parts: Part) -> list[int]:
@@ -70,7 +70,7 @@ class OpenTransaction:
         changed = self._attempt(name, lambda: self._send(checked))
         return [0 if found is None else found.rowcount for found in changed]
 
-    def _send(self, parts: Iterable[Part]) -> list[Changed | None]:
+    def _send(self, parts: Iterable[tuple[str, Rows]]) -> list[Changed | None]:
         with self._much.pipeline(self._connection):
             return [
                 self._much.store(self._connection, self._statements[query], rows) if rows else None
