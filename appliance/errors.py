@@ -162,6 +162,12 @@ class Overloaded(Unavailable):
         return None
 
 
+class Fenced(Unavailable):
+    """This server was silent for too long, so others took over its runs; try again."""
+
+    exit_code, code = 75, "fenced"
+
+
 class OutcomeUnknown(ApplianceError):
     """The connection was lost during COMMIT: it may or may not have happened; look before repeating."""
 
@@ -202,3 +208,15 @@ class DamagedArchive(ApplianceError):
     """The archive is damaged; nothing was touched."""
 
     status, exit_code, code = 422, 65, "damaged_archive"
+
+
+def named(code: str) -> type[ApplianceError]:
+    """Return the class of errors with a stable name, ApplianceError where there is none."""
+    found, waiting = ApplianceError, [ApplianceError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.code == code:
+            found = kind
+            break
+        waiting += kind.__subclasses__()
+    return found

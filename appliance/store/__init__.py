@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from appliance.config import DatabaseSettings
 from appliance.store import queries
 from appliance.store.database import Database, Transaction
+
+if TYPE_CHECKING:
+    from appliance.store.wire import Wire
 
 
 def open_database(settings: DatabaseSettings) -> Database:
@@ -25,6 +30,22 @@ def open_database(settings: DatabaseSettings) -> Database:
 
     prepare = migrations.prepare if settings.path == MEMORY else lambda _: None
     return SqliteDatabase(settings, statements, prepare)
+
+
+def open_wire(
+    settings: DatabaseSettings,
+    session: int,
+    *,
+    hear: Callable[[str], None],
+    connected: Callable[[], None],
+) -> Wire:
+    """Open the wire between the servers of a PostgreSQL database. Nothing is raised: it goes on trying."""
+    from appliance.store.postgres import Connector
+    from appliance.store.wire import Wire
+
+    statements = queries.load(settings.driver)
+    connect = Connector(settings, statements).connect
+    return Wire(connect, queries.encoded(statements), session, hear=hear, connected=connected)
 
 
 def snapshot(settings: DatabaseSettings) -> AbstractContextManager[Transaction]:

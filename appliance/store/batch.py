@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from appliance.errors import VersionConflict
+from appliance.errors import Fenced, VersionConflict
 from appliance.store.database import Param, Transaction
 
 Rows = list[dict[str, Param]]
 
 
 class Batch(NamedTuple):
-    """Rows of runs, in the order they are stored. `version` is the one that a row must still have."""
+    """Rows of runs, in the order they are stored. `version` is the one that a row must still have.
 
+    They are those of the node `node_id`, where several share the database.
+    """
+
+    node_id: str | None
     new_runs: Rows
     tasks: Rows
     new_tasks: Rows
@@ -24,11 +28,14 @@ class Batch(NamedTuple):
 def save(tx: Transaction, rows: Batch) -> None:
     """Store *rows*.
 
-    Raises: VersionConflict when a run or task changed since it was read; Conflict when an id, a
-    number or an idempotency key is taken, or a row refers to one that is not there.
+    Raises: Fenced when the node is no member any more; VersionConflict when a run or task changed
+    since it was read; Conflict when an id, a number or an idempotency key is taken, or a row refers
+    to one that is not there.
     """
-    _, tasks, _, _, _, runs = tx.together(
+    holding = [] if rows.node_id is None else [("hold_node", [{"id": rows.node_id}])]
+    *held, _, tasks, _, _, _, runs = tx.together(
         "save_batch",
+        *holding,
         ("insert_workflow_states", rows.new_runs),
         ("update_task_states", rows.tasks),
         ("insert_task_states", rows.new_tasks),
@@ -36,5 +43,7 @@ def save(tx: Transaction, rows: Batch) -> None:
         ("update_signals", rows.taken_signals),
         ("update_workflow_states", rows.runs),
     )
+    if held == [0]:
+        raise Fenced
     if (tasks, runs) != (len(rows.tasks), len(rows.runs)):
         raise VersionConflict

@@ -91,6 +91,9 @@ class Database(Protocol):
     driver: str
     """`sqlite` or `postgres`."""
 
+    session: int
+    """Names this process to others that are connected; 0 where there can be none."""
+
     on_broken: list[Callable[[ApplianceError], None]]
     """Called once, on the writer's thread, when the storage failed and no write will succeed again."""
 
@@ -118,10 +121,11 @@ class Database(Protocol):
         """
         ...
 
-    def claim(self) -> None:
-        """Be the only server on this database until it is closed. Raises: Locked, Unavailable.
+    def claim(self, *, alone: bool = False) -> None:
+        """Keep others off until it is closed: a server those who want the database *alone*.
 
-        A file of SQLite is claimed with the directory it is in, so this does nothing there.
+        Raises: Locked, Unavailable. A file of SQLite is claimed with the directory it is in, so this
+        does nothing there.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +29,7 @@ from appliance.errors import (
 )
 from appliance.store import faults
 from appliance.store.bulk import as_rows
-from appliance.store.database import Observer, T, Work, refused
+from appliance.store.database import Observer, T, Transaction, Work, refused
 from appliance.store.queries import encoded
 from appliance.store.transaction import Much, OpenTransaction
 from appliance.store.writer import Writer
@@ -46,8 +47,8 @@ CLAIM_PATIENCE_S = 1.0
 CONNECT_EVERY_S = 0.25
 """So often a server that cannot be reached is asked again, however many threads want it."""
 
-SERVER_KEY = 0x636F6D70 << 32 | 1
-"""The advisory lock of the one server that works on a database."""
+DATABASE_KEY = 0x636F6D70 << 32 | 1
+"""The advisory lock that servers share, and that who changes a database as a whole has alone."""
 
 # What the connection text says itself wins. A peer that is silently gone must not hold the one
 # writing connection for the quarter of an hour that TCP would wait.
@@ -175,6 +176,19 @@ class Connector:
                 raise
 
 
+_SERVED = "Servers work on this PostgreSQL database; stop them first (`nodes` lists them)."
+_CHANGED_AS_A_WHOLE = (
+    "A command changes this PostgreSQL database as a whole (migrate, import or move); start the"
+    " server when it is done."
+)
+
+
+def claimed(tx: Transaction, query: str, session: int) -> bool:
+    """Claim the database for the connection of *tx*; return whether that could be."""
+    row = tx.one(query, key=DATABASE_KEY, session=session)
+    return row is not None and bool(row["claimed"])
+
+
 class PostgresDatabase:
     """A PostgreSQL database. See `Database`."""
 
@@ -188,8 +202,9 @@ class PostgresDatabase:
         """Returns a new connection. Raises: InvalidConfiguration, Unavailable."""
         self._texts = encoded(statements)
         self._columns: dict[str, str] = {}
-        self.claimed = False
-        """Whether a new connection that writes must be the claim's again."""
+        self.session = secrets.randbits(62)
+        self.claims: str | None = None
+        """The query by which a new connection that writes claims the database again."""
         self._writer = Writer(PostgresSession(self), self._break)
         self._readers = Readers(self, max(1, settings.max_open_conns - 1))
 
@@ -201,18 +216,16 @@ class PostgresDatabase:
         """Run *work* in a transaction that it may share with others. See `Database`."""
         return self._writer.submit(work)
 
-    def claim(self) -> None:
-        """Be the only server on this database. Raises: Locked, Unavailable. See `Database`."""
+    def claim(self, *, alone: bool = False) -> None:
+        """Keep others off this database. Raises: Locked, Unavailable. See `Database`."""
+        query = "claim_database" if alone else "share_database"
         deadline = clock.monotonic() + CLAIM_PATIENCE_S
-        while not self._claim():
+        claim = partial(claimed, query=query, session=self.session)
+        while not self._writer.submit(claim).result():
             if clock.monotonic() > deadline:
-                raise Locked("Another server works on this PostgreSQL database; stop it first.")
+                raise Locked(_SERVED if alone else _CHANGED_AS_A_WHOLE)
             threading.Event().wait(0.05)
-        self.claimed = True
-
-    def _claim(self) -> bool:
-        row = self._writer.submit(lambda tx: tx.one("claim_database", key=SERVER_KEY)).result()
-        return row is not None and bool(row["claimed"])
+        self.claims = query
 
     def statistics(self) -> dict[str, int]:
         """Return open connections, the most there can be, and waiting writes."""
@@ -290,13 +303,12 @@ class PostgresSession:
         """Make sure of a connection; the transaction begins with the first query."""
         if self._connection.closed:
             self._use(self._database.connect())
-            if self._database.claimed:
-                self._claim_again()
+            if self._database.claims:
+                self._claim_again(self._database.claims)
 
-    def _claim_again(self) -> None:
+    def _claim_again(self, query: str) -> None:
         """Claim with the new connection; the server may still believe in the lost one for a while."""
-        claimed = self.transaction().one("claim_database", key=SERVER_KEY)
-        if claimed is None or not claimed["claimed"]:
+        if not claimed(self.transaction(), query, self._database.session):
             self._connection.close()
             raise Unavailable("Another connection still holds this PostgreSQL database.")
 

@@ -27,8 +27,15 @@ WHERE n.relname = :name AND pg_table_is_visible(n.oid)
 ORDER BY a.attnum;
 
 -- name: claim_database (postgres only)
--- Makes this connection the only one that writes as a server; ends with the connection.
-SELECT pg_try_advisory_lock(:key) AS claimed;
+-- Keeps every server off, for who changes the database as a whole; ends with the connection.
+SELECT pg_try_advisory_lock(:key) AS claimed, CAST(:session AS bigint) AS session;
+
+-- name: share_database (postgres only)
+-- Keeps those off who change the database as a whole; ends with the connection. By its name others
+-- can end it when its server is paused and holds what they wait for.
+SELECT
+    pg_try_advisory_lock_shared(:key) AS claimed,
+    set_config('application_name', 'compozy-' || CAST(:session AS bigint), false);
 
 -- name: lock_migrations (postgres only)
 -- Lets one node migrate while the others wait; ends with the connection.

@@ -25,5 +25,5 @@ def alone(settings: DatabaseSettings, directory: Path | None) -> Iterator[None]:
         if settings.driver == "postgres":
             database = open_database(settings)
             stack.callback(database.close)
-            database.claim()
+            database.claim(alone=True)
         yield

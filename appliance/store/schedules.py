@@ -98,8 +98,8 @@ class Schedules:
         return None if row is None else str(row["status"])
 
     def _insert(self, workflow_id: str, entry: Mapping[str, Param]) -> None:
-        self._tx.run("insert_schedule_tick", workflow_id=workflow_id, **entry)
         self._tx.run("count_schedule_tick", workflow_id=workflow_id)
+        self._tx.run("insert_schedule_tick", workflow_id=workflow_id, **entry)
         if entry["exec_id"] is not None:
             self._tx.run(
                 "note_schedule_run",

@@ -32,13 +32,13 @@ SET enabled = :enabled, cron = :cron, timezone = :timezone,
 WHERE workflow_id = :workflow_id;
 
 -- name: insert_schedule_tick
--- Adds an entry to the ledger of a schedule.
+-- Adds an entry to the ledger of a schedule, under the number that was counted.
 INSERT INTO schedule_ticks (workflow_id, number, tick, outcome, exec_id, reason, at)
-SELECT workflow_id, entries + 1, :tick, :outcome, :exec_id, :reason, :at
+SELECT workflow_id, entries, :tick, :outcome, :exec_id, :reason, :at
 FROM schedules WHERE workflow_id = :workflow_id;
 
 -- name: count_schedule_tick
--- Counts an entry that was added.
+-- Counts an entry that is to be added; others who add one wait until it is there.
 UPDATE schedules SET entries = entries + 1 WHERE workflow_id = :workflow_id;
 
 -- name: prune_schedule_ticks

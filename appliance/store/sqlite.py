@@ -118,6 +118,7 @@ class SqliteDatabase:
     """A SQLite file, or `:memory:`, where all work shares the one connection. See `Database`."""
 
     driver = "sqlite"
+    session = 0
 
     def __init__(
         self,
@@ -168,7 +169,7 @@ class SqliteDatabase:
             return self._writer.submit(lambda _: copying.dump(self._connection, path))
         return self._scan(lambda: self._copy(path))
 
-    def claim(self) -> None:
+    def claim(self, *, alone: bool = False) -> None:
         """Have nothing to do: see `Database`."""
 
     def statistics(self) -> dict[str, int]:

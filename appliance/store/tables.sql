@@ -56,8 +56,12 @@ VALUES (:hash, :workflow_id, :source, :created_at)
 ON CONFLICT DO NOTHING;
 
 -- name: all_workflow_states
--- Every run, by key.
-SELECT * FROM workflow_states ORDER BY workflow_exec_id;
+-- Every run, by key. The node that holds it is no part of it.
+SELECT
+    workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
+    idempotency_key, recoveries, version, created_at, updated_at, origin, history
+FROM workflow_states
+ORDER BY workflow_exec_id;
 
 -- name: put_workflow_states
 -- Adds every row that is not there yet.

@@ -12,26 +12,30 @@ SELECT source FROM definitions WHERE hash = :hash;
 -- Begins runs. The row of values is there once for each.
 INSERT INTO workflow_states (
     workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
-    idempotency_key, origin, history, recoveries, created_at, updated_at, version
+    idempotency_key, origin, history, recoveries, created_at, updated_at, node_id,
+    version
 )
 VALUES (
     :workflow_exec_id, :workflow_id, :definition_hash, :status, :input, :output, :error,
-    :started_by, :idempotency_key, :origin, :history, :recoveries, :created_at, :updated_at, 1
+    :started_by, :idempotency_key, :origin, :history, :recoveries, :created_at, :updated_at, :node_id,
+    1
 );
 
 -- name: insert_workflow_states (postgres)
 -- Begins runs.
 INSERT INTO workflow_states (
     workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
-    idempotency_key, origin, history, recoveries, created_at, updated_at, version
+    idempotency_key, origin, history, recoveries, created_at, updated_at, node_id,
+    version
 )
 SELECT
     workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
-    idempotency_key, origin, history, recoveries, created_at, updated_at, 1
+    idempotency_key, origin, history, recoveries, created_at, updated_at, node_id,
+    1
 FROM json_to_recordset(:rows) AS fresh (
     workflow_exec_id text, workflow_id text, definition_hash text, status text, input text,
     output text, error text, started_by text, idempotency_key text, origin text, history text,
-    recoveries bigint, created_at bigint, updated_at bigint
+    recoveries bigint, created_at bigint, updated_at bigint, node_id text
 );
 
 -- name: update_workflow_states (sqlite)
@@ -43,13 +47,16 @@ SET status = fresh.status,
     history = fresh.history,
     recoveries = fresh.recoveries,
     updated_at = fresh.updated_at,
+    node_id = fresh.node_id,
     version = workflow_states.version + 1
 FROM (
     WITH fresh (
-        workflow_exec_id, version, status, output, error, history, recoveries, updated_at
+        workflow_exec_id, version, status, output, error, history, recoveries, updated_at,
+        node_id
     ) AS (
         VALUES (
-            :workflow_exec_id, :version, :status, :output, :error, :history, :recoveries, :updated_at
+            :workflow_exec_id, :version, :status, :output, :error, :history, :recoveries,
+            :updated_at, :node_id
         )
     )
     SELECT * FROM fresh
@@ -66,10 +73,11 @@ SET status = fresh.status,
     history = fresh.history,
     recoveries = fresh.recoveries,
     updated_at = fresh.updated_at,
+    node_id = fresh.node_id,
     version = workflow_states.version + 1
 FROM json_to_recordset(:rows) AS fresh (
     workflow_exec_id text, version bigint, status text, output text, error text, history text,
-    recoveries bigint, updated_at bigint
+    recoveries bigint, updated_at bigint, node_id text
 )
 WHERE workflow_states.workflow_exec_id = fresh.workflow_exec_id
     AND workflow_states.version = fresh.version;

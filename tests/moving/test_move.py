@@ -54,7 +54,7 @@ def test_every_table_is_moved(sqlite_settings: DatabaseSettings) -> None:
     with closing(sqlite3.connect(sqlite_settings.path)) as connection:
         rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         found = {name for (name,) in rows}
-    assert found - set(TABLES) == {"probe", "schema_migrations"}
+    assert found - set(TABLES) == {"probe", "schema_migrations", "nodes", "commands"}
 
 
 def test_every_column_is_moved(sqlite_settings: DatabaseSettings) -> None:

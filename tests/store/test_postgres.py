@@ -23,6 +23,7 @@ from appliance.errors import (
 )
 from appliance.store import migrations, open_database, postgres
 from appliance.store.batch import Batch, save
+from appliance.store.nodes import Nodes
 from appliance.store.postgres import CONNECT_EVERY_S, PostgresDatabase
 from appliance.store.probe import Probe
 from appliance.store.workflow_states import Definitions
@@ -389,37 +390,51 @@ def test_what_runs_did_takes_two_round_trips(
 ) -> None:
     """All that a batch stores goes out at once, with the BEGIN; then comes the COMMIT."""
     definition: Columns = {"hash": "hash", "workflow_id": "f", "source": "{}", "created_at": 1}
+    numbers = ("session", "runs", "calls", "started_at", "lease_until")
+    member: Columns = {"id": "one", **dict.fromkeys(("home", "name", "version", "url"), "")}
+    member |= dict.fromkeys(numbers, 1)
     with Line(postgres_server.socket) as line:
         database = open_database(line.through(postgres_settings))
         database.write(lambda tx: Definitions(tx).keep([definition])).result(WAIT_S)
+        database.write(lambda tx: Nodes(tx).insert(member)).result(WAIT_S)
         for _ in range(2):  # the first one prepares the statements
             known, fresh = run(), run()
-            name, before = known["workflow_exec_id"], EMPTY._replace(new_runs=[known])
-            database.write(lambda tx, rows=before: save(tx, rows)).result(WAIT_S)  # type: ignore[misc]
-            rows = Batch(
-                [fresh], [], [task(name, 1), task(name, 2)], [], [], [{**known, "version": 1}]
+            name, before = (
+                known["workflow_exec_id"],
+                EMPTY._replace(node_id="one", new_runs=[known]),
             )
+            database.write(lambda tx, rows=before: save(tx, rows)).result(WAIT_S)  # type: ignore[misc]
+            tasks = [task(name, 1), task(name, 2)]
+            rows = Batch("one", [fresh], [], tasks, [], [], [{**known, "version": 1}])
             count = line.trips
             database.write(lambda tx, rows=rows: save(tx, rows)).result(WAIT_S)  # type: ignore[misc]
         assert 2 == line.trips - count
         database.close()
 
 
-def test_a_database_has_one_server(postgres_settings: DatabaseSettings) -> None:
-    """A second server is refused until the first has closed."""
+def test_servers_share_a_database(postgres_settings: DatabaseSettings) -> None:
+    """Who changes it as a whole has it alone, and waits for no server."""
     first, second = open_database(postgres_settings), open_database(postgres_settings)
+    third = open_database(postgres_settings)
     first.claim()
-    with pytest.raises(Locked):
-        second.claim()
-    first.close()
     second.claim()
+    with pytest.raises(Locked, match="Servers work on this"):
+        third.claim(alone=True)
+    first.close()
     second.close()
+    third.claim(alone=True)
+    fourth = open_database(postgres_settings)
+    with pytest.raises(Locked, match="changes this PostgreSQL database as a whole"):
+        fourth.claim()
+    third.close()
+    fourth.claim()
+    fourth.close()
 
 
 def test_a_new_connection_claims_the_database_again(
     postgres_settings: DatabaseSettings, other: Other
 ) -> None:
-    """A server whose connection was lost keeps the others out with the next one."""
+    """A server whose connection was lost keeps commands out with the next one."""
     first = open_database(postgres_settings)
     first.claim()
     end_connections(other)
@@ -427,6 +442,6 @@ def test_a_new_connection_claims_the_database_again(
 
     second = open_database(postgres_settings)
     with pytest.raises(Locked):
-        second.claim()
+        second.claim(alone=True)
     second.close()
     first.close()

@@ -16,7 +16,7 @@ from appliance.store.task_states import TaskStates
 from appliance.store.workflow_states import LAST_ID, Definitions, WorkflowStates
 
 Columns = dict[str, Param]
-EMPTY = Batch([], [], [], [], [], [])
+EMPTY = Batch(None, [], [], [], [], [], [])
 
 
 def run(**more: Param) -> Columns:
@@ -34,6 +34,7 @@ def run(**more: Param) -> Columns:
         "origin": '{"type": "api"}',
         "history": '[[1, "RUNNING", 1, 1]]',
         "recoveries": 0,
+        "node_id": None,
         "version": 0,
         "created_at": 1,
         "updated_at": 1,
@@ -187,7 +188,7 @@ def test_a_batch_is_stored_as_a_whole(db: Database, runs: list[Columns]) -> None
         "source": "api", "received_at": 5, "taken_by": None,
     }  # fmt: skip
     tasks = [task(name, seq) for seq in range(1, 21)]
-    everything = Batch([new], [], tasks, [signal], [{**signal, "taken_by": 7}], [old])
+    everything = Batch(None, [new], [], tasks, [signal], [{**signal, "taken_by": 7}], [old])
     db.write(lambda tx: save(tx, everything)).result()
 
     found = db.read(lambda tx: (TaskStates(tx).of_run(name), Signals(tx).of_run(name))).result()

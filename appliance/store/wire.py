@@ -1,0 +1,97 @@
+"""The wire: a connection on which the servers of a PostgreSQL database tell each other what happens.
+
+What is told may be lost with a connection, so it only ever says where to look; whoever missed it
+looks a little later. It has a connection of its own: PostgreSQL lets one transaction at a time
+commit that tells something, and the writer must not wait for that.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import psycopg
+
+from appliance.errors import ApplianceError
+from appliance.store.postgres import Connection
+
+RECONNECT_AFTER_S = 1.0
+
+
+class Wire:
+    """Hears and tells on a thread of its own, for as long as it is open.
+
+    *hear* is called on that thread with each message, *connected* whenever what was told before may
+    have been missed. *session* is locked while there is a connection: it shows that we live.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        statements: Mapping[str, bytes],
+        session: int,
+        *,
+        hear: Callable[[str], None],
+        connected: Callable[[], None],
+    ) -> None:
+        self._connect = connect
+        self._statements = statements
+        self._session = session
+        self._hear = hear
+        self._connected = connected
+        self._waiting: deque[str] = deque()
+        self._closed = threading.Event()
+        self._bell, self._rope = os.pipe()
+        self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
+        self._thread.start()
+
+    def tell(self, text: str) -> None:
+        """Tell the others *text* soon. Any thread may call it; nobody waits."""
+        self._waiting.append(text)
+        self._ring()
+
+    def close(self) -> None:
+        """Hang up. What was told before is on its way."""
+        self._closed.set()
+        self._ring()
+        self._thread.join()
+        os.close(self._rope)
+        os.close(self._bell)
+
+    def _ring(self) -> None:
+        os.write(self._rope, b"!")
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                with self._connect() as connection:
+                    self._serve(connection)
+            except (ApplianceError, psycopg.Error, OSError):
+                self._closed.wait(RECONNECT_AFTER_S)
+
+    def _serve(self, connection: Connection) -> None:
+        connection.autocommit = True
+        connection.add_notify_handler(lambda notice: self._hear(notice.payload))
+        connection.execute(self._statements["lock_session"], {"session": self._session})
+        connection.execute(b"LISTEN compozy")
+        self._connected()
+        while not self._closed.is_set():
+            ready, _, _ = select.select([connection.fileno(), self._bell], [], [])
+            if self._bell in ready:
+                os.read(self._bell, 4096)
+                self._send(connection)
+            if connection.fileno() in ready:
+                self._receive(connection)
+
+    def _send(self, connection: Connection) -> None:
+        while self._waiting:
+            connection.execute(self._statements["notify_nodes"], {"text": self._waiting[0]})
+            self._waiting.popleft()
+
+    def _receive(self, connection: Connection) -> None:
+        connection.pgconn.consume_input()
+        while notice := connection.pgconn.notifies():
+            self._hear(notice.extra.decode())
