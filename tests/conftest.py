@@ -24,6 +24,7 @@ _PRODUCT = (
     "TOOL_",
     "RATELIMIT_",
     "STREAM_",
+    "NODE_",
     "PG",
 )
 _TEMPLATE = "migrated"

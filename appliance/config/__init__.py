@@ -7,6 +7,7 @@ from appliance.config.loading import Loaded, load
 from appliance.config.settings import (
     CliSettings,
     DatabaseSettings,
+    NodeSettings,
     RateLimitSettings,
     RuntimeSettings,
     ServerSettings,
@@ -19,6 +20,7 @@ __all__ = [
     "CliSettings",
     "DatabaseSettings",
     "Loaded",
+    "NodeSettings",
     "RateLimitSettings",
     "RuntimeSettings",
     "ServerSettings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from appliance.config.settings import (
     CallSettings,
     CliSettings,
     NativeToolSettings,
+    NodeSettings,
     RateLimitSettings,
     RuntimeSettings,
     ServerSettings,
@@ -175,6 +177,9 @@ def _build(
             key_period=values["ratelimit.api_key_rate.period"],
         ),
         stream=StreamSettings(heartbeat=values["stream.heartbeat"]),
+        node=NodeSettings(
+            name=values["node.name"] or socket.gethostname(), lease=values["node.lease"]
+        ),
         cli=CliSettings(
             api_key=values["cli.api_key"],
             base_url=values["cli.base_url"],

@@ -181,6 +181,10 @@ SETTINGS: tuple[Setting, ...] = (
             "The period that this limit is for."),
     Setting("stream.heartbeat", "15s", values.seconds, "STREAM_HEARTBEAT", "",
             "How often a stream of events that is silent says that it is there."),
+    Setting("node.name", "", values.text, "NODE_NAME", "--node-name",
+            "Several servers on one PostgreSQL: what this one is called; when absent, the host name."),
+    Setting("node.lease", "10s", values.lease, "NODE_LEASE", "",
+            "How long it may be silent until the others take over its runs; at least 3s."),
     Setting("cli.cwd", "", values.text, "COMPOZY_CWD", "--cwd",
             "Directory to work in, as if called from there.", in_file=False),
     Setting("cli.env_file", "", values.text, "COMPOZY_ENV_FILE", "--env-file",
@@ -241,7 +245,7 @@ _INERT_NAMES = {
     " interactive config_file cwd env_file port_release_timeout port_release_poll_interval"
     " file_watch_interval dev users",
 }
-_USED = "server database runtime worker knowledge webhooks ratelimit stream cli"
+_USED = "server database runtime worker knowledge webhooks ratelimit stream node cli"
 SECTIONS = frozenset(f"{_USED} {_INERT_NAMES['']}".split())
 """Top-level keys of compozy.yaml that configure the program; `runtime` and `knowledge` are shared."""
 

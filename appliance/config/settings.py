@@ -110,6 +110,14 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat: float = 15.0
 
 
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A server among those that share a PostgreSQL database."""
+
+    name: str = ""
+    lease: float = 10.0
+    """Seconds of silence after which the others take over its runs."""
+
+
 class CliSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the command line finds a server and prints. An empty `base_url` means: look for one."""
 
@@ -135,6 +143,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhooks: WebhookSettings = WebhookSettings()
     ratelimit: RateLimitSettings = RateLimitSettings()
     stream: StreamSettings = StreamSettings()
+    node: NodeSettings = NodeSettings()
     cli: CliSettings = CliSettings()
     knowledge_vector_dbs: tuple[dict[str, Any], ...] = ()
     """Entries of `knowledge.vector_dbs` in compozy.yaml, as written."""

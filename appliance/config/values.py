@@ -82,6 +82,14 @@ def seconds(value: str) -> float:
     raise ValueError('a duration with its unit, such as "5s", "250ms" or "1m30s"')
 
 
+def lease(value: str) -> float:
+    """Read a duration of at least 3 s: a node must have time to be slow."""
+    found = seconds(value)
+    if found < 3:
+        raise ValueError('a duration of at least "3s"')
+    return found
+
+
 def seconds_or_milliseconds(value: str) -> float:
     """Read a duration, or a bare whole number, which means milliseconds as in SQLite itself."""
     return seconds(f"{value}ms" if re.fullmatch(r"[0-9]+", value) else value)

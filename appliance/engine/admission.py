@@ -6,6 +6,7 @@ first come, first served; the workflows take turns, so that a flood of one does 
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
@@ -29,6 +30,20 @@ class Admission:
     def waiting(self) -> int:
         """How many runs are in line."""
         return sum(map(len, self._lines.values()))
+
+    @property
+    def room(self) -> int:
+        """How many more runs may be running than do or stand in line here."""
+        if not self._total:
+            return sys.maxsize
+        return max(0, self._total - len(self._running) - self.waiting)
+
+    def clear(self) -> None:
+        """Forget every run: another server has them now."""
+        self._under_way.clear()
+        self._of_workflow.clear()
+        self._running.clear()
+        self._lines.clear()
 
     def admits(self, workflow_id: str) -> bool:
         """Whether a new run may begin at once: there is room, and nobody who came before it."""

@@ -17,6 +17,7 @@ import structlog
 
 from appliance import clock
 from appliance.clock import MICROSECONDS
+from appliance.cluster.membership import Membership
 from appliance.engine.admission import Admission
 from appliance.engine.changes import (
     Broken,
@@ -36,6 +37,7 @@ from appliance.engine.reducer import advance
 from appliance.engine.run import Run, StoredRun, TaskState
 from appliance.errors import (
     ApplianceError,
+    Fenced,
     InvalidInput,
     OutcomeUnknown,
     StorageBroken,
@@ -70,20 +72,26 @@ class Live:
 class Driver:
     """Holds the runs that are in memory.
 
-    *read* returns a run as it is stored; *executors* run what tasks call, by the type of the task.
+    *node* holds them for this server; *read* returns a run as it is stored; *executors* run what tasks call, by the type of the task.
     `default_timeout` is in seconds, for calls that nobody gave a time; tools in `timeouts` have
     one of their own.
     """
 
     def __init__(
         self,
+        node: Membership,
         admission: Admission,
         executors: Mapping[str, Executor],
         read: Callable[[str], Coroutine[Any, Any, Run]],
     ) -> None:
+        self._node = node
         self._admission = admission
         self._executors = executors
-        self._read = read
+        self.read = read
+        self.on_line: Callable[[Run], None] = self._line_up
+        """Called with a run for which there is no room now."""
+        self.on_room: Callable[[], None] = lambda: None
+        """Called when there may be room for one more."""
         self.default_timeout = 60.0
         self.timeouts: dict[str, float] = {}
         self.feed = Feed()
@@ -97,7 +105,7 @@ class Driver:
     def open(self, database: Database) -> None:
         """Begin to drive runs on the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._journal = Journal(database, self._stored, self._refused)
+        self._journal = Journal(database, self._node, self._stored, self._refused)
 
     async def close(self, grace_s: float) -> None:
         """Begin nothing new, wait up to *grace_s* for what is under way, then stop."""
@@ -108,6 +116,12 @@ class Driver:
             await asyncio.sleep(0.01)
         for live in self.live.values():
             live.stop()
+
+    def drop(self) -> None:
+        """Let go of every run, with all work for it; nothing of it is stored."""
+        for live in list(self.live.values()):
+            self._give_up(live.run, Fenced(), Recover(clock.now_us()))
+        self._admission.clear()
 
     def _busy(self) -> bool:
         return not self._journal.idle or any(live.calls for live in self.live.values())
@@ -134,6 +148,7 @@ class Driver:
     def adopt(self, run: Run) -> Live:
         """Hold *run*. Nothing happens until an event is delivered."""
         live = self.live[run.id] = Live(run)
+        run.node_id = self._node.node_id
         return live
 
     def deliver(self, run: Run, event: Event) -> None:
@@ -188,7 +203,7 @@ class Driver:
     def _begin_work(self, live: Live, changes: Changes) -> None:
         for task in changes.calls:
             if task.status == "RUNNING":
-                self._call(live, task)
+                self._call_if_sure(live, task)
         for task, seconds in changes.timers:
             if task.wake_at is not None:
                 self._set_timer(live, task, seconds)
@@ -196,28 +211,35 @@ class Driver:
     def _put_in_line(self, live: Live) -> None:
         del self.live[live.run.id]
         self._admission.leave(live.run.id)
-        self._admission.line_up(live.run.id, live.run.program.id)
+        self.on_line(live.run)
+
+    def _line_up(self, run: Run) -> None:
+        self._admission.line_up(run.id, run.program.id)
         self.admit()
 
     def admit(self) -> None:
         """Let runs begin that are next in line, while there is room."""
         while not self._closing and (exec_id := self._admission.next()) is not None:
             self._in_background(self._take_up(exec_id, Start(clock.now_us())))
+        self.on_room()
 
     def _retire(self, live: Live) -> None:
         del self.live[live.run.id]
         live.stop()
         self.counts[live.run.status] += 1
-        watchers = self._watchers.pop(live.run.id, None)
-        if watchers:
-            stored = live.run.stored()
-            for watcher in watchers:
-                if not watcher.done():
-                    watcher.set_result(stored)
+        if live.run.id in self._watchers:
+            self.tell_end(live.run.id, live.run.stored())
         live.run.let_go()
 
+    def tell_end(self, exec_id: str, stored: StoredRun) -> None:
+        """Tell those who wait for a run that it has ended."""
+        for watcher in self._watchers.pop(exec_id, ()):
+            if not watcher.done():
+                watcher.set_result(stored)
+
     def _refused(self, changes: Changes, error: BaseException) -> None:
-        log.error("run.refused", exec_id=changes.run.id, error=str(error))
+        if not isinstance(error, Fenced):
+            log.error("run.refused", exec_id=changes.run.id, error=str(error))
         _fail(changes, error)
         # What is no data would be refused again and again.
         hopeless = isinstance(error, InvalidInput)
@@ -233,8 +255,8 @@ class Driver:
         if live is None:
             return
         live.stop()
-        if isinstance(error, StorageBroken):
-            return  # the process ends, and the next one takes the run up
+        if isinstance(error, (StorageBroken, Fenced)):
+            return  # another server takes the run up, or the next process does
         if run.version or isinstance(error, OutcomeUnknown):
             self._in_background(self._take_up(run.id, then))
         else:
@@ -253,7 +275,8 @@ class Driver:
         if live is not None:
             run = live.run
         begins = isinstance(event, Start)
-        if run is None or run.ended or begins != (run.status == "PENDING"):
+        ours = run is not None and not run.ended and self._node.holds(run.node_id)
+        if run is None or not ours or begins != (run.status == "PENDING"):
             if begins or live is None:
                 self._admission.leave(exec_id)
                 self.admit()
@@ -265,7 +288,7 @@ class Driver:
         """Return a run as it was stored, when the database is back; None when it never was."""
         while not self._closing:
             try:
-                return await self._read(exec_id)
+                return await self.read(exec_id)
             except Unavailable:
                 await asyncio.sleep(RETRY_AFTER)
             except ApplianceError as error:
@@ -280,6 +303,19 @@ class Driver:
                 self.deliver(live.run, Stable(clock.now_us()))
 
     # -- tools ------------------------------------------------------------------------------------
+
+    def _call_if_sure(self, live: Live, task: TaskState) -> None:
+        """Call a tool, unless another server may be about to call it: this one may have been paused."""
+        if self._node.sure:
+            self._call(live, task)
+        else:
+            self._in_background(self._call_when_sure(live, task, task.attempt))
+
+    async def _call_when_sure(self, live: Live, task: TaskState, attempt: int) -> None:
+        sure = await self._node.made_sure()
+        due = task.status == "RUNNING" and task.attempt == attempt and task.seq not in live.calls
+        if sure and due and self.live.get(live.run.id) is live and not self._closing:
+            self._call(live, task)
 
     def _call(self, live: Live, task: TaskState) -> None:
         failpoint("driver.calling")

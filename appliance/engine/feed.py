@@ -41,10 +41,15 @@ class Subscription:
     def push(self, event: RunEvent) -> None:
         """Take an event; when there are too many, forget them all."""
         if len(self._events) >= self._limit:
-            self._events.clear()
-            self._overrun = True
+            self.drop()
         else:
             self._events.append(event)
+            self._wake.set()
+
+    def drop(self) -> None:
+        """Forget what was not taken yet; whoever watches reads it from the rows."""
+        self._events.clear()
+        self._overrun = True
         self._wake.set()
 
     def __aiter__(self) -> Self:
@@ -82,6 +87,11 @@ class Feed:
         known.discard(subscription)
         if not known:
             del self._subscriptions[subscription.exec_id]
+
+    def stir(self, exec_id: str) -> None:
+        """Have whoever watches a run read its events again: they happened elsewhere."""
+        for subscription in self._subscriptions.get(exec_id, ()):
+            subscription.drop()
 
     def publish(self, events: Iterable[RunEvent]) -> None:
         """Tell what has become durable."""

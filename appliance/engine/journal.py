@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from itertools import islice
 
 from appliance import errors
+from appliance.cluster.membership import Membership
 from appliance.engine.changes import Changes
 from appliance.engine.run import Run
 from appliance.failpoint import failpoint
@@ -27,7 +28,7 @@ MOST = 64
 _ELSEWHERE = (errors.StorageFull, errors.Unavailable)
 """Failures that are nobody's fault: the same changes may succeed later."""
 
-_FOR_ALL = (errors.StorageBroken, errors.OutcomeUnknown)
+_FOR_ALL = (errors.StorageBroken, errors.OutcomeUnknown, errors.Fenced)
 """Failures that no single change caused, and that repeating would make worse."""
 
 
@@ -37,10 +38,12 @@ class Journal:
     def __init__(
         self,
         database: Database,
+        node: Membership,
         stored: Callable[[Changes], None],
         refused: Callable[[Changes, BaseException], None],
     ) -> None:
         self._database = database
+        self._node = node
         self._stored = stored
         self._refused = refused
         self._loop = asyncio.get_running_loop()
@@ -90,7 +93,7 @@ class Journal:
 
     def _write(self, batch: list[Changes]) -> None:
         try:
-            rows = _rows(batch)
+            rows = _rows(batch, self._node.node_id)
         except (TypeError, ValueError, OverflowError) as error:
             self._spoiled(batch, errors.InvalidInput(f"A value of the run is not JSON: {error}."))
             return
@@ -108,6 +111,10 @@ class Journal:
             for changes in batch:
                 _count_versions(changes)
                 self._stored(changes)
+            self._node.tell("moved", ",".join(changes.run.id for changes in batch))
+        elif isinstance(error, errors.Fenced):
+            self._node.fenced()
+            self._spoiled(batch, error)
         elif isinstance(error, _ELSEWHERE):
             self._keep(batch, error)
             return
@@ -138,8 +145,8 @@ class Journal:
             self._schedule(RETRY_AFTER)
 
 
-def _rows(batch: list[Changes]) -> Batch:
-    rows = Batch([], [], [], [], [], [])
+def _rows(batch: list[Changes], node_id: str | None) -> Batch:
+    rows = Batch(node_id, [], [], [], [], [], [])
     for changes in batch:
         if changes.run_changed:
             (rows.runs if changes.run.version else rows.new_runs).append(changes.run.row())

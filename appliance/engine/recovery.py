@@ -23,6 +23,9 @@ PAGE = 200
 MAX_RECOVERIES = 5
 """A run that was taken up this often, each time to be cut off within a minute, is set aside."""
 
+STABLE_AFTER = 60.0
+"""Seconds without a crash after which recovered runs are no longer under suspicion."""
+
 log = structlog.get_logger(__name__)
 
 

@@ -189,6 +189,8 @@ class Run:
         self.idempotency_key: str | None = None
         self.origin: dict[str, Json] | None = None
         self.recoveries = 0
+        self.node_id: str | None = None
+        """The node that holds it, where several share a database."""
         self.version = 0
         self.created_at = self.updated_at = now_us
         self.tasks: list[TaskState] = []
@@ -253,6 +255,7 @@ class Run:
             "origin": encode(self.origin),
             "history": encode(self.history),
             "recoveries": self.recoveries,
+            "node_id": None if self.status == "PENDING" else self.node_id,
             "version": self.version,
             "created_at": self.created_at,
             "updated_at": self.updated_at,
@@ -289,7 +292,7 @@ def load(
     run.started_by, run.idempotency_key = row["started_by"], row["idempotency_key"]
     run.origin, run.history = decode(row["origin"]), read_history(row["history"])
     run.recoveries, run.version = row["recoveries"], row["version"]
-    run.updated_at = row["updated_at"]
+    run.updated_at, run.node_id = row["updated_at"], row["node_id"]
     for task_row in task_rows:
         _load_task(run, task_row)
     for signal_row in signal_rows:

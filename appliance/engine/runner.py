@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from appliance import clock, ids
+from appliance.cluster.alone import Alone
+from appliance.cluster.membership import Membership
 from appliance.config.settings import NativeToolSettings
 from appliance.engine import recovery
 from appliance.engine.admission import Admission
 from appliance.engine.calls import InternalCalls, limits_of
-from appliance.engine.changes import (
-    Cancel,
-    Enqueue,
-    Event,
-    Pause,
-    Received,
-    Recover,
-    Resume,
-    Retry,
-    Start,
-)
-from appliance.engine.driver import Driver, Live
-from appliance.engine.feed import Feed
+from appliance.engine.changes import Enqueue, Start
+from appliance.engine.claiming import Claiming
+from appliance.engine.commands import Commands
+from appliance.engine.driver import Driver
+from appliance.engine.feed import Feed, Subscription
+from appliance.engine.foreign import Foreign
 from appliance.engine.program import Program, compile_program, source_of
 from appliance.engine.run import Run, StoredRun, Surroundings
 from appliance.engine.triggers import Dispatched, Listener, listeners
-from appliance.errors import Conflict, InvalidInput, NotFound, Unavailable
+from appliance.errors import Conflict, Fenced, InvalidInput, NotFound, Unavailable
 from appliance.failpoint import failpoint
 from appliance.language.model import Json, Project, Workflow
 from appliance.store.database import Database, settle
@@ -36,12 +33,6 @@ from appliance.store.workflow_states import WorkflowStates
 from appliance.tools.calls import Executor
 from appliance.tools.coroutines import Coroutines
 from appliance.tools.native import IN_SERVER
-
-STABLE_AFTER = 60.0
-"""Seconds without a crash after which recovered runs are no longer under suspicion."""
-
-MAX_SIGNALS = 1000
-"""Signals that one run takes; a run that ignores more than that is waiting for something else."""
 
 T = TypeVar("T")
 
@@ -59,7 +50,8 @@ class Compiled(NamedTuple):
 class Engine:
     """Runs the workflows of a project. Methods are for the event loop that opened it.
 
-    *pool* runs the project's tools and *memory* tasks of type memory. `max_runs` bounds the runs
+    *pool* runs the project's tools and *memory* tasks of type memory. *node* is this server's place
+    among those that share the database; without one it has that for itself. `max_runs` bounds the runs
     that are running at once; 0 = no bound. `native` says what tasks that start runs may do.
     """
 
@@ -70,6 +62,7 @@ class Engine:
         pool: Executor,
         memory: Executor,
         *,
+        node: Membership | None = None,
         max_runs: int = 0,
         native: NativeToolSettings = _NATIVE,
     ) -> None:
@@ -77,7 +70,14 @@ class Engine:
         internal = Coroutines(InternalCalls(self, native).answer)
         executors = {"basic": pool, "memory": memory, "signal": internal, "internal": internal}
         self._admission = Admission(max_runs, self._limit_of)
-        self._driver = Driver(self._admission, executors, self.read)
+        self.node: Membership = node or Alone(database)
+        """This server's place among those that share the database."""
+        self._driver = Driver(self.node, self._admission, executors, self.read)
+        self._claiming = Claiming(
+            database, self.node, self._driver, self._admission, self._limit_of
+        )
+        self._commands = Commands(database, self.node, self._driver, self._claiming)
+        self._foreign = Foreign(database, self.node, self._driver)
         self._driver.timeouts = {tool: limits_of(native, tool).timeout for tool in IN_SERVER}
         self._closing = False
         self._use(_compiled(project))
@@ -99,6 +99,8 @@ class Engine:
         driver = self._driver
         driver.open(self._database)
         await self._keep(self.programs, self.task_programs)
+        if self.node.shared:
+            return await self._open_shared()
         if resume:
             async for run in recovery.interrupted(self._database, self._around, self._admission):
                 driver.adopt(run)
@@ -106,8 +108,19 @@ class Engine:
                 failpoint("recovery.taken_up")
         recovered = len(driver.live)
         if recovered:
-            asyncio.get_running_loop().call_later(STABLE_AFTER, driver.trust)
+            asyncio.get_running_loop().call_later(recovery.STABLE_AFTER, driver.trust)
         driver.admit()
+        return recovered
+
+    async def _open_shared(self) -> int:
+        """Take up what no node holds, now and whenever one has gone."""
+        claiming = self._claiming
+        self.node.on_lost = self._driver.drop
+        self.node.on_joined = partial(claiming.look, orphans=True)
+        self._driver.on_line = claiming.line_up
+        self._driver.on_room = claiming.room
+        recovered = await claiming.take_orphans()
+        claiming.look()
         return recovered
 
     async def prepare(self, project: Project) -> Compiled:
@@ -135,8 +148,11 @@ class Engine:
         What did not finish is taken up by the next server.
         """
         self._closing = True
+        self._claiming.close()
         self._driver.trust()  # an orderly stop is no sign against the runs that it cuts off
         await self._driver.close(grace_s)
+        self._commands.close()
+        self._foreign.close()
 
     @property
     def feed(self) -> Feed:
@@ -152,11 +168,6 @@ class Engine:
     def active(self) -> int:
         """How many runs are in memory."""
         return len(self._driver.live)
-
-    @property
-    def in_line(self) -> int:
-        """How many runs wait until there is room for them."""
-        return self._admission.waiting
 
     @property
     def calls(self) -> int:
@@ -192,6 +203,8 @@ class Engine:
         Raises NotFound for an unknown task, Conflict when the idempotency key is taken, and the
         errors of `Database.write`.
         """
+        if self.node.shared and self.node.node_id is None:
+            raise Fenced
         if self._closing:
             msg = "the server is stopping; try again when it is back"
             raise Unavailable(msg)
@@ -201,13 +214,18 @@ class Engine:
         if task_id is not None:
             _known(program.nodes, task_id, "task")
             run.origin["task_id"] = task_id
-        begins = nested or self._admission.admits(program.id)
+        begins = nested or self._admits(program)
         self._driver.adopt(run)
         if begins:
             self._admission.enter(run.id, program.id)
         self._driver.deliver(run, (Start if begins else Enqueue)(run.created_at))
         await self._driver.durable(run)
         return run.id
+
+    def _admits(self, program: Program) -> bool:
+        """Whether a run may begin at once. Nodes count together the runs of a workflow with a bound."""
+        counted = self.node.shared and program.workflow.max_concurrent
+        return not counted and self._admission.admits(program.id)
 
     async def wait(self, exec_id: str, timeout_s: float) -> bool:
         """Wait until a run has ended, at most *timeout_s*. Return whether it has.
@@ -226,12 +244,22 @@ class Engine:
             await self._settled(exec_id, watcher, timeout_s)
             return watcher.result() if watcher.done() else None
 
+    @contextmanager
+    def watching(self, exec_id: str) -> Iterator[Subscription]:
+        """Give what happens in a run from now on.
+
+        Where another node holds it, Overrun is raised whenever there is something new to read.
+        """
+        with self._foreign.watched(exec_id), self.feed.subscribe(exec_id) as live:
+            yield live
+
     async def _settled(
         self, exec_id: str, watcher: asyncio.Future[StoredRun], timeout_s: float
     ) -> bool:
         if exec_id not in self._driver.live and await self._has_ended(exec_id):
             return True
-        done, _ = await asyncio.wait([watcher], timeout=timeout_s)
+        with self._foreign.watched(exec_id):
+            done, _ = await asyncio.wait([watcher], timeout=timeout_s)
         return bool(done)
 
     async def _has_ended(self, exec_id: str) -> bool:
@@ -248,69 +276,35 @@ class Engine:
         The same *signal_id* again changes nothing. Raises NotFound, or Conflict when the run has
         ended or has had too many signals.
         """
-        live = await self._open_run(exec_id)
-        run = live.run
-        if len(run.signals) >= MAX_SIGNALS:
-            msg = f"run {exec_id} has received {MAX_SIGNALS} signals and takes no more"
-            raise Conflict(msg)
-        await self._command(live, Received(clock.now_us(), signal_id, name, payload, source))
-        failpoint("signal.stored")
-        return any(known.id == signal_id and known.taken_by for known in run.signals)
+        signal = {"name": name, "payload": payload, "signal_id": signal_id, "source": source}
+        taken: bool = await self._commands.give("signal", exec_id, signal)
+        return taken
 
     async def pause(self, exec_id: str) -> None:
         """Let a run begin nothing new. What is under way ends. Raises NotFound, Conflict."""
-        await self._command(await self._open_run(exec_id), Pause(clock.now_us()))
+        await self._commands.give("pause", exec_id)
 
     async def resume(self, exec_id: str) -> None:
         """Let a paused run go on. Raises NotFound, or Conflict when it is not paused."""
-        live = await self._open_run(exec_id)
-        if live.run.status != "PAUSED":
-            msg = f"run {exec_id} is not paused ({live.run.status})"
-            raise Conflict(msg)
-        await self._command(live, Resume(clock.now_us()))
+        await self._commands.give("resume", exec_id)
 
     async def retry(self, exec_id: str) -> None:
         """Let a run that failed or was canceled go on from the task that did not succeed.
 
         Raises NotFound, or Conflict when the run goes on or has succeeded.
         """
-        live = self._driver.live.get(exec_id)
-        run = live.run if live is not None else await self.read(exec_id)
-        if not run.ended or run.status == "SUCCESS":
-            msg = f"run {exec_id} did not fail ({run.status}); only a run that did can be retried"
-            raise Conflict(msg)
-        await self._command(live or self._driver.adopt(run), Retry(clock.now_us()))
+        await self._commands.give("retry", exec_id)
 
     async def cancel(self, exec_id: str) -> None:
         """Stop a run and everything it is doing. Return once that is durable.
 
         Raises NotFound, or Conflict when the run has ended already.
         """
-        await self._command(await self._open_run(exec_id), Cancel(clock.now_us()))
-
-    async def _open_run(self, exec_id: str) -> Live:
-        """Return a run that has not ended, from memory or as it is stored."""
-        live = self._driver.live.get(exec_id)
-        run = live.run if live is not None else await self.read(exec_id)
-        if run.ended:
-            msg = f"run {exec_id} has ended already ({run.status})"
-            raise Conflict(msg)
-        return self._driver.live.get(exec_id) or self._take_in(run)
-
-    def _take_in(self, run: Run) -> Live:
-        """Hold a run that was stored. One that was paused when it was stored has no work under way."""
-        live = self._driver.adopt(run)
-        if run.status == "PAUSED":
-            self._driver.deliver(run, Recover(clock.now_us()))
-        return live
+        await self._commands.give("cancel", exec_id)
 
     async def read(self, exec_id: str) -> Run:
         """Return a run as it was last stored. Raises NotFound."""
         return await recovery.load_run(self._database, exec_id, self._around)
-
-    async def _command(self, live: Live, event: Event) -> None:
-        self._driver.deliver(live.run, event)
-        await self._driver.durable(live.run)
 
     async def dispatch(
         self,

@@ -58,6 +58,7 @@ class Scheduler:
     def __init__(self, database: Database, engine: Engine, project: str) -> None:
         self._database = database
         self._engine = engine
+        self._node = engine.node
         self.ticks = Ticks(database, engine, project)
         self.plans: dict[str, Plan] = {}
         """Every schedule that can be understood, by workflow."""
@@ -72,9 +73,11 @@ class Scheduler:
         self._one_at_a_time = asyncio.Lock()
         """For a slice of ticks, or a change of schedules."""
         self._serving = asyncio.Lock()
-        self._resume = resume
+        self._resume = resume and self._node.leads
         await self.reload()
         if resume:
+            self._node.on_lead = self._lead
+            self._node.hear("schedules", self._told)
             self._keep(self._run())
 
     async def close(self) -> None:
@@ -82,6 +85,14 @@ class Scheduler:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _lead(self, leads: bool) -> None:
+        """Begin to see to the schedules, or leave that to another node."""
+        self._resume = leads
+        self._keep(self.follow())
+
+    def _told(self, workflow_id: str) -> None:
+        self._keep(self.follow(workflow_id or None))
 
     @property
     def clock_is_set(self) -> bool:
@@ -178,7 +189,7 @@ class Scheduler:
             if bases.get(name) != basis
         ]
         if rows:
-            await settle(self._database.write(lambda tx: Schedules(tx).begin(rows)))
+            await settle(self._node.write(lambda tx: Schedules(tx).begin(rows)))
 
     def _is_scheduled(self, workflow_id: str) -> bool:
         program = self._engine.programs.get(workflow_id)
@@ -216,7 +227,7 @@ class Scheduler:
         self._changed.clear()
 
     def _patience(self) -> float | None:
-        if not self._heap:
+        if not self._heap or not self._resume:
             return None
         if not self.clock_is_set:
             return RETRY_AFTER
@@ -226,7 +237,7 @@ class Scheduler:
     async def serve(self) -> None:
         """Deal with everything that is due now. Raises: the errors of `Database`."""
         async with self._serving:
-            if self.clock_is_set:
+            if self._resume and self.clock_is_set:
                 await self._serve()
 
     async def _serve(self) -> None:

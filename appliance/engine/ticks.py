@@ -89,9 +89,13 @@ class Ticks:
         origin = self._origin(plan, now_us) | {"triggered": True}
         exec_id = await self._run(plan, key, origin, started_by)
         entry = _entry(now_us, "started", "triggered by hand", exec_id)
-        await settle(
-            self._database.write(lambda tx: Schedules(tx).record(plan.workflow_id, [entry]))
-        )
+        node = self._engine.node
+
+        def record(tx: Transaction) -> None:
+            Schedules(tx).record(plan.workflow_id, [entry])
+            node.tell_with(tx, "schedules", plan.workflow_id)
+
+        await settle(node.write(record))
         self.counts["started"] += 1
         return exec_id
 
@@ -167,7 +171,7 @@ class Ticks:
         """Store that *plan* is dealt with up to *tick*, with *entries* for the ledger."""
         waiting = plan.waiting if still_waiting else None
         await settle(
-            self._database.write(
+            self._engine.node.write(
                 lambda tx: Schedules(tx).advance(
                     plan.workflow_id, last_tick=tick, waiting_tick=waiting, entries=entries
                 )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
 from appliance import clock
+from appliance.cluster.alone import Alone
+from appliance.cluster.membership import Load, Membership
 from appliance.config import Settings
 from appliance.engine.runner import Engine
 from appliance.engine.scheduler import Scheduler
@@ -20,7 +24,8 @@ from appliance.language.files import CODE, Stamps, stamps
 from appliance.language.model import Project
 from appliance.memory.calls import MemoryCalls
 from appliance.operations.bootstrap import bootstrap
-from appliance.operations.definitions import Definitions, Follower, Load
+from appliance.operations.definitions import Definitions, Follower
+from appliance.operations.definitions import Load as Read
 from appliance.operations.identity import Identity
 from appliance.operations.native_tools import grant
 from appliance.operations.webhooks import Webhooks
@@ -65,6 +70,7 @@ class Appliance:
         data: DataDirectory,
         lock: InstanceLock,
         db: Database,
+        node: Membership,
         pool: ToolPools,
     ) -> None:
         project = definitions.project
@@ -73,6 +79,7 @@ class Appliance:
         self.data = data
         self.lock = lock
         self.db = db
+        self.node = node
         self.pool = pool
         self.identity = Identity(db)
         self.memories = MemoryCalls(db, project.memories)
@@ -81,6 +88,7 @@ class Appliance:
             project,
             pool,
             self.memories,
+            node=node,
             max_runs=settings.runtime.max_runs,
             native=settings.runtime.native_tools,
         )
@@ -93,6 +101,8 @@ class Appliance:
         db.on_broken.append(self._break)
         self._tools: ToolSources | None = None
         definitions.follower = Follower(self._prepare, self._follow)
+        definitions.tell = partial(node.tell_with, topic="definitions")
+        node.hear("definitions", lambda _: definitions.look())
 
     @property
     def project(self) -> Project:
@@ -106,7 +116,7 @@ class Appliance:
         settings: Settings,
         project: Project,
         *,
-        load: Load | None = None,
+        load: Read | None = None,
         resume: bool = True,
     ) -> AsyncIterator[Appliance]:
         """Open data directory, database, tools and engine; *resume* takes up interrupted runs.
@@ -137,8 +147,15 @@ class Appliance:
             stack.callback(db.close)
             db.claim()
             definitions = await Definitions.open(db, project, load, lenient=not resume)
+            node = membership(db, settings, alone=not resume)
             appliance = cls(
-                settings=settings, definitions=definitions, data=data, lock=lock, db=db, pool=pool
+                settings=settings,
+                definitions=definitions,
+                data=data,
+                lock=lock,
+                db=db,
+                node=node,
+                pool=pool,
             )
             stack.push_async_callback(appliance.identity.close)
             stack.callback(appliance.memories.close)
@@ -149,15 +166,23 @@ class Appliance:
             )
             appliance._tools = await tool_sources(settings, project)
             await importing
+            stack.push_async_callback(node.close)
+            await node.open(lambda: Load(appliance.engine.active, appliance.engine.calls))
             recovered = await appliance.engine.open(resume=resume)
             stack.push_async_callback(appliance._close_engine)
             if recovered:
                 log.info("runs.recovered", count=recovered)
             stack.push_async_callback(appliance.scheduler.close)
             await appliance.scheduler.open(resume=resume)
+            node.begin()
             appliance._ballast = ballast
             appliance._lay_ballast()
             yield appliance
+
+    def announce(self, url: str) -> None:
+        """Tell others where this server can be reached, "" for nowhere. Raises StorageFull, StorageBroken."""
+        self.lock.announce(url)
+        self.node.announce(url)
 
     @property
     def grace(self) -> float:
@@ -226,6 +251,16 @@ class Appliance:
         checks["tools"] = {"ok": problem is None, "detail": problem or "tools can be called"}
         checks["schedules"] = {"ok": self.scheduler.clock_is_set, "detail": self.scheduler.detail}
         return Readiness(ready, checks)
+
+
+def membership(db: Database, settings: Settings, *, alone: bool) -> Membership:
+    """Return the place of a server among those that may share its database."""
+    if alone or settings.database.driver == "sqlite":
+        return Alone(db, settings.node.name)
+    from appliance.cluster.node import Node
+
+    home = f"{socket.gethostname()}:{settings.data_dir}"
+    return Node(db, settings.database, settings.node, home)
 
 
 def tool_runtime(settings: Settings, project: Project) -> ToolRuntime:

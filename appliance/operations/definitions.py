@@ -58,6 +58,8 @@ class Definitions:
         self._load = load
         self._rows: dict[Name, Row] = {}
         self.follower: Follower
+        self.tell: Callable[[Transaction], None] = lambda _: None
+        """Tells other servers in the transaction that changes what is stored."""
         self._alone = asyncio.Lock()
         self._under_way: set[asyncio.Task[Any]] = set()
 
@@ -110,6 +112,10 @@ class Definitions:
         """
         return await self._to_the_end(self._change(actor, decide, note))
 
+    def look(self) -> None:
+        """Go by what is stored, as soon as may be: another server may have changed it."""
+        self._begin(self._look_again())
+
     async def _reload(self) -> list[str]:
         async with self._alone:
             former, project = self.project, await self._read({})
@@ -143,8 +149,10 @@ class Definitions:
         """Go by what is stored, as soon as the database tells what that is."""
         try:
             async with self._alone:
-                rows = await settle(self._db.read(lambda tx: Resources(tx).all()))
-                self._rows = _by_name(rows)
+                rows = _by_name(await settle(self._db.read(lambda tx: Resources(tx).all())))
+                if rows == self._rows:
+                    return
+                self._rows = rows
                 project = await self._read({})
                 await self.follower.prepare(project)
                 await self._enforce(project)
@@ -179,6 +187,7 @@ class Definitions:
             elif row is not None:
                 table.delete(kind, name, version=row["version"])
         note(tx)
+        self.tell(tx)
         return _by_name(table.all())
 
     async def _enforce(self, project: Project) -> None:

@@ -64,6 +64,7 @@ async def change_schedule(
         values = {name: None if row is None else row[name] for name in OVERRIDABLE} | changes
         _override(tx, actor, workflow_id, written, values)
         audit.record(tx, actor, "schedule.changed", workflow_id, changes)
+        appliance.node.tell_with(tx, "schedules", workflow_id)
 
     written = _written(appliance, workflow_id)
     _check(msgspec.structs.replace(written, **changes))
@@ -82,6 +83,7 @@ async def reset_schedule(appliance: Appliance, actor: Actor, workflow_id: str) -
             return False
         _override(tx, actor, workflow_id, written, {})
         audit.record(tx, actor, "schedule.reset", workflow_id)
+        appliance.node.tell_with(tx, "schedules", workflow_id)
         return True
 
     written = _written(appliance, workflow_id)

@@ -56,7 +56,7 @@ async def watch_execution(
     Whoever takes them too slowly is told from the rows what was missed. Raises what `past_of` raises.
     """
     while True:
-        with appliance.engine.feed.subscribe(exec_id) as live:
+        with appliance.engine.watching(exec_id) as live:
             past = await past_of(appliance, exec_id, after)
             for event in past.events:
                 after = event.number

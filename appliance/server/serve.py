@@ -104,7 +104,7 @@ async def serve(
     limits = Limits(server=appliance.settings.server, on_refusal=app.state.metrics.refused)
     async with listening(app, listener, limits, lambda: appliance.grace):
         url = url_of(listener)
-        appliance.lock.announce(url)
+        appliance.announce(url)
         log.info("server.started", url=url, driver=appliance.db.driver)
         on_ready(url)
         notifier.send("READY=1")
@@ -114,7 +114,7 @@ async def serve(
             exit_code = await stop.requested()
         notifier.send("STOPPING=1")
         watchdog.cancel()
-        appliance.lock.announce("")
+        appliance.announce("")
         app.state.streams.close()
     log.info("server.stopped", exit_code=exit_code)
     return exit_code

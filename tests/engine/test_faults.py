@@ -162,7 +162,7 @@ def test_one_run_that_lost_a_race_does_not_stop_the_others(db: Database) -> None
         )
         rows = await settle(faulty.read(lambda tx: TaskStates(tx).of_run(first)))
         changed = [{**rows[0]}]
-        await settle(faulty.write(lambda tx: save(tx, Batch([], changed, [], [], [], []))))
+        await settle(faulty.write(lambda tx: save(tx, Batch(None, [], changed, [], [], [], []))))
         assert ("SUCCESS", [1]) == await ended(engine, faulty, second)
         assert ("SUCCESS", [2]) == await ended(engine, faulty, first)
 

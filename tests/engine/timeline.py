@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from appliance import clock, ids
+from appliance.cluster.alone import Alone
 from appliance.engine.runner import Engine
 from appliance.engine.scheduler import Scheduler
 from appliance.errors import Unavailable
@@ -108,7 +109,10 @@ class Timeline:
         self.project = Project(
             name="p", directory="/", workflows={workflow.id: workflow for workflow in workflows}
         )
-        self.engine = Engine(self.database._database, self.project, self.bench, self.bench)
+        node = Alone(self.database)
+        self.engine = Engine(
+            self.database._database, self.project, self.bench, self.bench, node=node
+        )
         await self.engine.open(resume=resume)
         self.scheduler = Scheduler(self.database, self.engine, "p")
         await self.scheduler.open(resume=resume)
