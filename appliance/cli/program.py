@@ -25,6 +25,7 @@ _COMMANDS = {
     "exec": "executions:executions",
     "event": "events:event",
     "schedule": "schedule:schedule",
+    "nodes": "nodes:nodes",
     "auth": "auth:auth",
     "migrate": "migrate:migrate",
     "backup": "backup:backup",

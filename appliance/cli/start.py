@@ -58,13 +58,17 @@ def _greet(settings: Settings, project: Project, url: str) -> None:
         f"Listening on {url} ({project.name}, {len(project.workflows)} workflow(s))",
         f"Database: {label(settings.database)}",
     ]
-    if settings.server.auth_enabled:
-        lines.append(f"Admin key: in {settings.data_dir / 'admin.key'}")
-    else:
-        lines.append("Admin key: none is needed; authentication is off")
+    lines.append(f"Admin key: {_where_the_key_is(settings)}")
     if hint := _hint(project):
         lines.append(f"Try: {called_as()} {hint}")
     click.echo("\n".join(lines), err=True)
+
+
+def _where_the_key_is(settings: Settings) -> str:
+    if not settings.server.auth_enabled:
+        return "none is needed; authentication is off"
+    key = settings.data_dir / "admin.key"
+    return f"in {key}" if key.exists() else "where the database was set up, not in this directory"
 
 
 def _hint(project: Project) -> str:

@@ -128,6 +128,30 @@ class AuditList(msgspec.Struct, frozen=True):
     page: PageInfo
 
 
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A server among those that share a database, the oldest of which leads.
+
+    Leases are in seconds; null for a server that has its database for itself.
+    """
+
+    id: str
+    name: str
+    version: str
+    url: str
+    leads: bool
+    runs: int
+    calls: int
+    lease_age: float | None
+    lease_left: float | None
+    started_at: Time
+
+
+class NodeList(msgspec.Struct, frozen=True):
+    """Every server, the oldest first."""
+
+    nodes: list[NodeView]
+
+
 class WorkflowSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A workflow of the project. `etag` is the hash of its definition.
 

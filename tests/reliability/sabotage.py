@@ -188,7 +188,7 @@ def take_no_lock() -> None:
     from appliance.store.postgres import PostgresDatabase
 
     datadir._acquire = lambda descriptor: descriptor >= 0
-    PostgresDatabase.claim = lambda _: None  # type: ignore[method-assign, assignment]
+    PostgresDatabase.claim = lambda _, *, alone=False: None  # type: ignore[method-assign, assignment]  # noqa: ARG005
 
 
 @sabotage

@@ -48,6 +48,8 @@ class Server:
         self.home = home
         self.database = database
         self.recoveries: list[float] = []
+        self.keys = home
+        """Whose data directory has the admin key."""
         self.timeout_s = 10.0
         """How long a caller waits for an answer."""
         self.url = f"http://127.0.0.1:{_free_port()}"
@@ -158,7 +160,7 @@ class Server:
     @property
     def admin_key(self) -> str:
         """The key that the server left in its data directory."""
-        return (self.home / "data" / "admin.key").read_text().strip()
+        return (self.keys / "data" / "admin.key").read_text().strip()
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Send a request as the admin and return the `data` of the answer, None where there is none."""

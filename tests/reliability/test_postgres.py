@@ -45,7 +45,7 @@ class World(NamedTuple):
     def execute(self, query: str) -> list[tuple[int]]:
         """Ask about the connections of the server; return the rows."""
         rows: list[tuple[int]] = self.postgres.execute(
-            f"SELECT {query} FROM pg_stat_activity WHERE application_name = 'compozy'"
+            f"SELECT {query} FROM pg_stat_activity WHERE application_name LIKE 'compozy%'"
         )
         return rows
 

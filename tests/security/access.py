@@ -16,6 +16,7 @@ ACCESS = {
     "GET /readyz": (200, 200, 200),
     "GET /metrics": (401, 200, 200),
     "GET /api/v0/audit": (401, 403, 200),
+    "GET /api/v0/nodes": (401, 403, 200),
     "POST /api/v0/auth/generate": (401, 201, 201),
     "GET /api/v0/auth/keys": (401, 200, 200),
     "DELETE /api/v0/auth/keys/{key_id}": (401, 404, 404),

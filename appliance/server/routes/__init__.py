@@ -14,6 +14,7 @@ from appliance.server.routes import (
     hooks,
     keys,
     memories,
+    nodes,
     project,
     resources,
     schedules,
@@ -44,6 +45,7 @@ def routers() -> list[Router]:
         backups,
         hooks,
         memories,
+        nodes,
         project,
         resources,
     )
