@@ -174,7 +174,13 @@ class Node:
                 raise Fenced
             return work(tx)
 
-        return self._db.write(held)
+        future = self._db.write(held)
+        future.add_done_callback(self._look_whether_fenced)
+        return future
+
+    def _look_whether_fenced(self, written: Future[Any]) -> None:
+        if isinstance(written.exception(), Fenced):
+            self._loop.call_soon_threadsafe(self.fenced)
 
     def fenced(self) -> None:
         """Take note that others have taken over; let go of everything and join anew."""

@@ -208,7 +208,8 @@ class Engine:
         if self._closing:
             msg = "the server is stopping; try again when it is back"
             raise Unavailable(msg)
-        run = Run(program, ids.new_id(), run_input, clock.now_us(), self._around)
+        now_us = clock.now_us()  # before the id, by whose time runs are listed
+        run = Run(program, ids.new_id(), run_input, now_us, self._around)
         run.started_by, run.idempotency_key = started_by, idempotency_key
         run.origin = dict(origin or {"type": "api"})
         if task_id is not None:
