@@ -13,6 +13,8 @@ PYZ := dist/compozy.pyz
 PROVE := RELIABILITY_PROGRAM=$(PYZ)
 SOURCES := $(shell find appliance migrations packaging -type f -not -name '*.pyc') pyproject.toml requirements/runtime.lock
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml
+# Litestar imports pydantic where it is, which is slow; the built file does not hold it either.
+UNUSED := --no-emit-package pydantic --no-emit-package pydantic-core
 
 .PHONY: help start test check fmt pyz bench bench-peers reliability reliability-long lock clean
 
@@ -50,7 +52,7 @@ reliability-long: $(PYZ) ## The same for hours, with a soak of half an hour
 
 lock: $(READY) ## Resolve the dependencies again and write requirements/*.lock
 	@$(BIN)/$(COMPILE) --upgrade --output-file requirements/runtime.lock
-	@$(BIN)/$(COMPILE) --upgrade --group test --constraint requirements/runtime.lock --output-file requirements/test.lock
+	@$(BIN)/$(COMPILE) --upgrade --group test --constraint requirements/runtime.lock $(UNUSED) --output-file requirements/test.lock
 
 clean: ## Delete what was built, but never data/
 	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench

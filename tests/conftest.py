@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,14 +68,21 @@ def postgres_settings(
         yield _settings(conninfo)
 
 
-@pytest.fixture
-def sqlite_settings(tmp_path: Path) -> DatabaseSettings:
-    """A migrated SQLite file."""
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file that others are copied from; nobody opens it."""
     from appliance.store import migrations
 
-    settings = DatabaseSettings(driver="sqlite", path=str(tmp_path / "app.db"))
-    migrations.up(settings)
-    return settings
+    path = tmp_path_factory.mktemp(_TEMPLATE) / "app.db"
+    migrations.up(DatabaseSettings(driver="sqlite", path=str(path)))
+    return path
+
+
+@pytest.fixture
+def sqlite_settings(tmp_path: Path, migrated_sqlite: Path) -> DatabaseSettings:
+    """A migrated SQLite file."""
+    path = shutil.copy(migrated_sqlite, tmp_path / "app.db")
+    return DatabaseSettings(driver="sqlite", path=str(path))
 
 
 @pytest.fixture(params=["sqlite", "memory", "postgres"])

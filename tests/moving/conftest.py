@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from appliance.config import DatabaseSettings
-from appliance.store import migrations
 
 
 class Ends(NamedTuple):
@@ -19,13 +19,11 @@ class Ends(NamedTuple):
 
 
 @pytest.fixture
-def other_sqlite(tmp_path: Path) -> DatabaseSettings:
+def other_sqlite(tmp_path: Path, migrated_sqlite: Path) -> DatabaseSettings:
     """A second migrated SQLite file, in a directory of its own."""
     home = tmp_path / "other"
     home.mkdir(0o700)
-    settings = DatabaseSettings(path=str(home / "app.db"))
-    migrations.up(settings)
-    return settings
+    return DatabaseSettings(path=str(shutil.copy(migrated_sqlite, home / "app.db")))
 
 
 @pytest.fixture(params=["sqlite to postgres", "postgres to sqlite", "sqlite to sqlite"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -135,17 +136,25 @@ def test_foreign_packages_are_not_seen(program: Program, tmp_path: Path) -> None
 
 @pytest.fixture
 def own(program: Program, tmp_path: Path) -> Program:
-    """The program with a place of its own to unpack itself, which was done."""
+    """The program with a place of its own to unpack itself, which was done.
+
+    Every file is a link to the one that others use: it is to be replaced, not written into.
+    """
+    assert program.run("version").returncode == 0
+    (tree,) = program.trees()
     own = Program(program.path, program.cwd, tmp_path / "unpacked")
-    assert own.run("version").returncode == 0
+    others_write = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(tree, own.unpacked / tree.name, ignore=others_write, copy_function=os.link)
     return own
 
 
 def break_tree(program: Program) -> None:
     """Leave the program as a power cut can: one file is empty, another is gone."""
     (tree,) = program.trees()
-    (tree / "site-packages" / "click" / "__init__.py").write_bytes(b"")
-    (tree / "site-packages" / "appliance" / "errors.py").unlink()
+    packages = tree / "site-packages"
+    for path in (packages / "click" / "__init__.py", packages / "appliance" / "errors.py"):
+        path.unlink()
+    (packages / "click" / "__init__.py").touch()
 
 
 @pytest.mark.parametrize("force", ["", "1"])

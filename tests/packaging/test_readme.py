@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.config import DatabaseSettings
-from tests.packaging.program import PATH, ROOT
+from tests.packaging.program import PATH, ROOT, Program
 
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -22,7 +22,7 @@ LINK = re.compile(r"\]\(((?!http)[^)#]+)\)")
 class Reader:
     """Somebody who follows the README in a directory that holds `dist/compozy.pyz`."""
 
-    def __init__(self, home: Path, postgres: DatabaseSettings) -> None:
+    def __init__(self, home: Path, unpacked: Path, postgres: DatabaseSettings) -> None:
         self.home = home
         self.printed: dict[str, str] = {}
         self._postgres = postgres
@@ -31,7 +31,7 @@ class Reader:
             port = str(probe.getsockname()[1])
         self._environment = {
             "PATH": PATH,
-            "SHIV_ROOT": str(home / "unpacked"),
+            "SHIV_ROOT": str(unpacked),
             "SERVER_PORT": port,
         }
 
@@ -88,10 +88,10 @@ class Reader:
 
 
 @pytest.fixture
-def reader(pyz: Path, tmp_path: Path, postgres_settings: DatabaseSettings) -> Reader:
+def reader(program: Program, tmp_path: Path, postgres_settings: DatabaseSettings) -> Reader:
     (tmp_path / "dist").mkdir()
-    shutil.copy2(pyz, tmp_path / "dist")
-    return Reader(tmp_path, postgres_settings)
+    shutil.copy2(program.path, tmp_path / "dist")
+    return Reader(tmp_path, program.unpacked, postgres_settings)
 
 
 def test_every_command_of_the_readme_works(reader: Reader) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -107,26 +108,21 @@ async def test_a_change_counts_until_it_is_reset(
     assert 1 == len([entry for entry in log if entry["action"] == "schedule.reset"])
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"cron": "0 99 * * *"}, "the hour '99' is not valid"),
-        ({"timezone": "Mars/Base"}, "timezone 'Mars/Base' is not known"),
-        ({"cron": ""}, "cron"),
-        ({"cron": "@every 0s"}, "at least 1s"),
-        ({"colour": "red"}, "colour"),
-        ({"enabled": "no"}, "enabled"),
-    ],
-)
-async def test_a_wrong_change_changes_nothing(
-    user: httpx.AsyncClient, change: dict[str, Any], said: str
-) -> None:
+async def test_a_wrong_change_changes_nothing(user: httpx.AsyncClient) -> None:
     """The answer names what is wrong; the schedule is as it was."""
     before = await data(await user.get(GREET))
-    answer = await user.patch(GREET, json=change)
-    assert 400 == answer.status_code
-    assert said in answer.text
-    assert before == await data(await user.get(GREET))
+    for name, value, said in (
+        ("cron", "0 99 * * *", "the hour '99' is not valid"),
+        ("timezone", "Mars/Base", "timezone 'Mars/Base' is not known"),
+        ("cron", "", "cron"),
+        ("cron", "@every 0s", "at least 1s"),
+        ("colour", "red", "colour"),
+        ("enabled", "no", "enabled"),
+    ):
+        answer = await user.patch(GREET, json={name: value})
+        assert 400 == answer.status_code, (name, value)
+        assert said in answer.text
+        assert before == await data(await user.get(GREET))
 
 
 async def test_pause_and_resume(user: httpx.AsyncClient) -> None:
@@ -146,8 +142,10 @@ async def test_a_run_by_hand(user: httpx.AsyncClient) -> None:
     assert (202, started["exec_url"]) == (answer.status_code, answer.headers["location"])
     again = await data(await user.post(f"{GREET}/trigger"))
     state: Any = {}
-    while state.get("status") not in ("SUCCESS", "FAILED"):
-        state = await data(await user.get(started["exec_url"]))
+    async with asyncio.timeout(20):
+        while state.get("status") not in ("SUCCESS", "FAILED"):
+            await asyncio.sleep(0.01)  # an answer from SQLite may come without a pause for others
+            state = await data(await user.get(started["exec_url"]))
     assert ("SUCCESS", {"name": "Ada"}) == (state["status"], state["input"])
     assert ("schedule", True) == (state["origin"]["type"], state["origin"]["triggered"])
     ids = [again["exec_id"], started["exec_id"]]
