@@ -96,6 +96,8 @@ class Driver:
         self.timeouts: dict[str, float] = {}
         self.feed = Feed()
         self.live: dict[str, Live] = {}
+        self.wanted: dict[str, float] = {}
+        """Runs that are watched at other servers, and until when (monotonic seconds)."""
         self._watchers: dict[str, set[asyncio.Future[StoredRun]]] = {}
         self.counts: Counter[str] = Counter()
         """How many runs were STARTED, and how many ended in each state, since the server began."""
@@ -164,6 +166,8 @@ class Driver:
     def _stored(self, changes: Changes) -> None:
         run = changes.run
         self.feed.publish(changes.events)
+        if run.id in self.wanted:
+            self._node.tell("moved", run.id)
         live = self.live.get(run.id)
         if live is not None and live.run is run:
             self._follow(live, changes)

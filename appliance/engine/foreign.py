@@ -1,4 +1,8 @@
-"""Foreign runs: those that another node holds, for whoever waits for them or watches them here."""
+"""Foreign runs: those that another node holds, for whoever waits for them or watches them here.
+
+Whoever does tells the others which run it is, now and then again, so that nobody is told of runs
+that nobody looks at. What is told may be lost, so they are looked at once in a while anyhow.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from appliance import clock
 from appliance.cluster.membership import Membership
 from appliance.engine.driver import Driver
 from appliance.engine.run import StoredRun
@@ -20,6 +25,9 @@ from appliance.store.workflow_states import WorkflowStates
 LOOK_AGAIN = 2.0
 """Seconds after which a run is looked at of which nothing was told."""
 
+WANTED_FOR = 10.0
+"""Seconds for which others tell of a run after they heard that it is watched."""
+
 
 class Foreign:
     """Hears which runs moved elsewhere, and tells those who wait or watch here. For one event loop."""
@@ -27,11 +35,12 @@ class Foreign:
     def __init__(self, database: Database, node: Membership, driver: Driver) -> None:
         self._database = database
         self._driver = driver
-        self._shared = node.shared
         self._watched: Counter[str] = Counter()
         self._looks: set[asyncio.Task[None]] = set()
         self._poll: asyncio.TimerHandle | None = None
+        self._node = node
         node.hear("moved", self._moved)
+        node.hear("watch", self._want)
 
     def close(self) -> None:
         """Look at nothing more."""
@@ -43,10 +52,12 @@ class Foreign:
     @contextmanager
     def watched(self, exec_id: str) -> Iterator[None]:
         """Have whoever waits for a run told of its end for this block, wherever it ends."""
-        if not self._shared:
+        if not self._node.shared:
             yield
             return
         self._watched[exec_id] += 1
+        if exec_id not in self._driver.live:
+            self._node.tell("watch", exec_id)
         self._poll_later()
         try:
             yield
@@ -55,12 +66,20 @@ class Foreign:
             if not self._watched[exec_id]:
                 del self._watched[exec_id]
 
-    def _moved(self, exec_ids: str) -> None:
-        moved = exec_ids.split(",") if exec_ids else list(self._watched)
-        for exec_id in moved:
-            if exec_id in self._watched and exec_id not in self._driver.live:
-                self._driver.feed.stir(exec_id)
-                self._looks.add(look := asyncio.create_task(self._look(exec_id)))
+    def _want(self, exec_id: str) -> None:
+        """Tell of a run for a while, for it is watched elsewhere."""
+        now, wanted = clock.monotonic(), self._driver.wanted
+        for known in [known for known, until in wanted.items() if until < now]:
+            del wanted[known]
+        if exec_id in self._driver.live:
+            wanted[exec_id] = now + WANTED_FOR
+
+    def _moved(self, exec_id: str) -> None:
+        """Have those look again who wait for a run or watch it here."""
+        for known in [exec_id] if exec_id else list(self._watched):
+            if known in self._watched and known not in self._driver.live:
+                self._driver.feed.stir(known)
+                self._looks.add(look := asyncio.create_task(self._look(known)))
                 look.add_done_callback(self._looks.discard)
 
     def _poll_later(self) -> None:
@@ -70,6 +89,9 @@ class Foreign:
     def _look_again(self) -> None:
         self._poll = None
         self._moved("")
+        for exec_id in self._watched:
+            if exec_id not in self._driver.live:
+                self._node.tell("watch", exec_id)
         if self._watched:
             self._poll_later()
 

@@ -111,7 +111,6 @@ class Journal:
             for changes in batch:
                 _count_versions(changes)
                 self._stored(changes)
-            self._node.tell("moved", ",".join(changes.run.id for changes in batch))
         elif isinstance(error, errors.Fenced):
             self._node.fenced()
             self._spoiled(batch, error)
