@@ -202,6 +202,30 @@ class PostgresServer:
         return (self._scratch / "log").read_text(errors="replace")[-4000:]
 
 
+class Standby(PostgresServer):
+    """A copy of another server that follows it, and confirms each commit when it is told to.
+
+    *confirms* makes the other server wait for it: nothing is acknowledged that is not here too.
+    """
+
+    def __init__(self, primary: PostgresServer, *, confirms: bool = True) -> None:
+        self._primary = primary
+        super().__init__()
+        if confirms:
+            primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            primary.execute("SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        """Become the server that can be written to."""
+        self.execute("SELECT pg_promote()")
+
+    def _initialise(self) -> None:
+        source = self._primary.conninfo() + " application_name=standby"
+        how = ["--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--no-sync"]
+        if self._launch("pg_basebackup", "-D", str(self._data), "-d", source, *how).wait() != 0:
+            raise RuntimeError(f"PostgreSQL could not be copied:\n{self._log()}")
+
+
 def url_of(settings: DatabaseSettings) -> str:
     """Return how to connect as a URL; its password is not asked for, and must be said nowhere."""
     parts = dict(word.split("=", 1) for word in settings.conninfo.split())

@@ -24,14 +24,21 @@ def sabotage(take_away: Callable[[], None]) -> Callable[[], None]:
 @sabotage
 def acknowledge_before_commit() -> None:
     """Answer when the work is done, and commit it a moment later."""
+    from appliance.errors import ApplianceError
     from appliance.store.writer import Piece, Writer
 
     honest = Writer._outcomes
 
     def too_early(writer: Writer, batch: list[Piece]) -> None:
-        writer._session.begin()
-        results = writer._together(batch)
-        writer._session.rollback()
+        try:
+            writer._session.begin()
+            results = writer._together(batch)
+        except ApplianceError as error:
+            for piece in batch:
+                piece.promise.set_exception(error)
+            return
+        finally:
+            writer._session.rollback()
         for piece, (result, _) in zip(batch, results, strict=True):
             piece.promise.set_result(result)
         time.sleep(0.02)
@@ -189,6 +196,32 @@ def take_no_lock() -> None:
 
     datadir._acquire = lambda descriptor: descriptor >= 0
     PostgresDatabase.claim = lambda _, *, alone=False: None  # type: ignore[method-assign, assignment]  # noqa: ARG005
+
+
+@sabotage
+def leave_the_dead() -> None:
+    """Declare no node dead, however long it is silent."""
+    from appliance.cluster.node import Node
+
+    Node._bury = lambda *_: ()  # type: ignore[method-assign]
+
+
+@sabotage
+def miss_the_fence() -> None:
+    """Go on with runs that others have taken over, and believe that it was stored."""
+    from appliance.cluster.node import Node
+    from appliance.engine import journal
+    from appliance.store import batch
+    from appliance.store.database import Transaction
+    from appliance.store.nodes import Nodes
+
+    def save(tx: Transaction, rows: batch.Batch) -> None:
+        if rows.node_id is None or Nodes(tx).hold(rows.node_id):
+            batch.save(tx, rows)
+
+    journal.save = save  # type: ignore[attr-defined]
+    Node.fenced = lambda _: None  # type: ignore[method-assign, assignment]
+    Node.sure = property(lambda _: True)  # type: ignore[assignment, method-assign]
 
 
 @sabotage

@@ -161,6 +161,7 @@ def test_one_is_paused_and_one_is_killed(
     conclude(verdict)
 
 
+@pytest.mark.reliability
 def test_many_runs_are_in_flight(
     fleet: Fleet, tmp_path: Path, seed: str, conclude: Callable[[Verdict], None]
 ) -> None:
@@ -178,6 +179,37 @@ def test_many_runs_are_in_flight(
             verdict.add(judged(fleet, history, 2, patience_s=300))
     verdict.acknowledged = history.count(Outcome.OK)
     conclude(verdict)
+
+
+@pytest.mark.reliability
+def test_dead_nodes_that_are_left_are_seen(
+    postgres_settings: DatabaseSettings, tmp_path: Path, seed: str
+) -> None:
+    """Where nobody takes over from a node that was killed, its runs never end."""
+    fleet = Fleet(tmp_path, postgres_settings, "leave_the_dead")
+    history = History(tmp_path / "history")
+    with fleet.running() as members:
+        begin(members, history, seed)
+        members[1].process.kill()
+        members[1].process.wait()
+        time.sleep(LEASE_S)
+        assert judge(fleet.servers[0], history, 1, patience_s=5).lost
+
+
+@pytest.mark.reliability
+def test_a_node_that_goes_on_is_caught(
+    postgres_settings: DatabaseSettings, tmp_path: Path, seed: str
+) -> None:
+    """One that was paused and does not hear that others took over calls their tools again."""
+    fleet = Fleet(tmp_path, postgres_settings, "miss_the_fence")
+    history = History(tmp_path / "history")
+    with fleet.running() as members:
+        with Load(members[1].server, history, seed):
+            until(lambda: fleet.held_by("node2") > 2, 10)
+            members[1].process.send_signal(signal.SIGSTOP)
+            taken_over(fleet, "node2")
+            members[1].process.send_signal(signal.SIGCONT)
+        assert judge(fleet.servers[0], history, 1).all
 
 
 def begin(members: list[Member], history: History, seed: str) -> None:
