@@ -17,6 +17,7 @@ class Alone:
     node_id: str | None = None
     shared = False
     leads = True
+    size = 1
     on_lost: Callable[[], None]
     on_joined: Callable[[], None]
     on_lead: Callable[[bool], None]

@@ -33,6 +33,9 @@ class Membership(Protocol):
     leads: bool
     """Whether this is the server that has to see to what one of them has to do."""
 
+    size: int
+    """How many servers there are, as far as this one knows."""
+
     on_lost: Callable[[], None]
     """Called when others took over what this node held."""
 

@@ -72,7 +72,7 @@ class Node:
         self.on_lost: Callable[[], None] = lambda: None
         self.on_joined: Callable[[], None] = lambda: None
         self.on_lead: Callable[[bool], None] = lambda _: None
-        self._others = 0
+        self.size = 1
         self._sure_until = 0.0
 
     async def open(self, load: Callable[[], Load]) -> None:
@@ -137,7 +137,7 @@ class Node:
 
     def tell(self, topic: str, text: str = "") -> None:
         """Tell the others about *topic*, if there are any."""
-        if self._others and self._wire is not None:
+        if self.size > 1 and self._wire is not None:
             self._wire.tell(f"{topic} {self._sender} {text}")
 
     def tell_with(self, tx: Transaction, topic: str, text: str = "") -> None:
@@ -266,7 +266,7 @@ class Node:
     def _follow(self, state: _State) -> None:
         for dead in state.dead:
             log.warning("node.dead", node=dead)
-        self._others = len(state.members) - 1
+        self.size = len(state.members)
         self._lead(leads=self._is_me(state.members[0]))
 
     def _lead(self, *, leads: bool) -> None:

@@ -246,6 +246,9 @@ class Appliance:
             checks["database"] = {"ok": False, "detail": error.message}
         if self._ballast is not None:
             checks["storage"] = {"ok": self._ballast.enough, "detail": self._ballast.detail}
+        if self.node.shared:
+            detail = f"one of {self.node.size} servers"
+            checks["node"] = {"ok": self.node.sure, "detail": detail}
         ready = all(check["ok"] for check in checks.values())
         problem = self.pool.problem
         checks["tools"] = {"ok": problem is None, "detail": problem or "tools can be called"}

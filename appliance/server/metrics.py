@@ -180,6 +180,7 @@ class _Appliance:
         for status in sorted(TERMINAL):
             finished.add_metric((status,), engine.counts[status])
         yield finished
+        yield GaugeMetricFamily("compozy_nodes", "Servers on the database.", value=engine.node.size)
         yield GaugeMetricFamily("compozy_runs_active", "Runs not ended.", value=engine.active)
         yield GaugeMetricFamily(
             "compozy_tool_calls_in_flight", "Tool calls running or queued.", value=engine.calls

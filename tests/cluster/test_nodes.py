@@ -44,6 +44,7 @@ async def names(appliance: Appliance) -> list[tuple[object, object]]:
 async def test_members_know_each_other(pair: Pair) -> None:
     """Each lists both with their version and a lease that is not over; the elder one leads."""
     assert [("first", True), ("second", False)] == await names(pair.first)
+    assert 2 == pair.second.node.size
     assert await names(pair.first) == await names(pair.second)
     assert (True, False) == (pair.first.node.leads, pair.second.node.leads)
     for node in await list_nodes(pair.second, SYSTEM):
@@ -254,6 +255,33 @@ async def test_a_node_that_is_silent_is_declared_dead(pair: Pair) -> None:
     assert exec_id not in second.engine._driver.live
     assert await send(second, exec_id, {"by": "Ada", "yes": True})
     assert await first.engine.wait(exec_id, 30)
+
+
+async def test_who_was_killed_takes_up_its_own_at_once(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection is gone, and it is started again in its home: no lease is waited for."""
+    async with join("second") as second:
+        exec_id = await start(second, "approval", question="now?")
+        await until(second, exec_id, "WAITING")
+        monkeypatch.setattr(node_of(second), "node_id", None)  # so that it says nothing at its end
+    began = asyncio.get_running_loop().time()
+    async with join("second") as again:
+        assert exec_id in again.engine._driver.live
+        assert [("second", True)] == await names(again)
+    assert asyncio.get_running_loop().time() - began < 2
+
+
+async def test_a_home_that_was_copied_buries_nobody(join: Join) -> None:
+    """Cards are cloned with the names of their machines: who is connected lives."""
+    async with join("first") as first:
+        node_id = first.node.node_id
+        first_home = node_of(first)._home
+        async with join("second") as second:
+            node_of(second)._home = first_home
+            await node_of(second)._tick()
+            assert 2 == second.node.size
+        assert first.node.node_id == node_id
 
 
 async def test_a_node_that_began_nothing_new_calls_nothing(
