@@ -48,6 +48,8 @@ from appliance.store.database import Database
 from appliance.tools.calls import Call, Executor, ToolFailure, ToolOutcome, ToolRequest
 from appliance.tools.native import IN_SERVER
 
+EVERY_RUN = "*"
+
 log = structlog.get_logger(__name__)
 
 
@@ -97,7 +99,7 @@ class Driver:
         self.feed = Feed()
         self.live: dict[str, Live] = {}
         self.wanted: dict[str, float] = {}
-        """Runs that are watched at other servers, and until when (monotonic seconds)."""
+        """Runs that are watched at other servers, or `EVERY_RUN`, and until when (monotonic seconds)."""
         self._watchers: dict[str, set[asyncio.Future[StoredRun]]] = {}
         self.counts: Counter[str] = Counter()
         """How many runs were STARTED, and how many ended in each state, since the server began."""
@@ -166,8 +168,8 @@ class Driver:
     def _stored(self, changes: Changes) -> None:
         run = changes.run
         self.feed.publish(changes.events)
-        if run.id in self.wanted:
-            self._node.tell("moved", run.id)
+        if changes.events and (run.id in self.wanted or EVERY_RUN in self.wanted):
+            self._node.tell("moved", f"{run.id} {changes.events[0].number}")
         live = self.live.get(run.id)
         if live is not None and live.run is run:
             self._follow(live, changes)

@@ -93,6 +93,12 @@ class Feed:
         for subscription in self._subscriptions.get(exec_id, ()):
             subscription.drop()
 
+    def publish_to_all(self, events: Iterable[RunEvent]) -> None:
+        """Tell those who watch all runs what has happened elsewhere."""
+        for event in events:
+            for subscription in self._subscriptions.get(None, ()):
+                subscription.push(event)
+
     def publish(self, events: Iterable[RunEvent]) -> None:
         """Tell what has become durable."""
         if not self._subscriptions:

@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 
 from appliance import clock
 from appliance.cluster.membership import Membership
-from appliance.engine.driver import Driver
+from appliance.engine import history
+from appliance.engine.driver import EVERY_RUN, Driver
 from appliance.engine.run import StoredRun
 from appliance.engine.status import TERMINAL
 from appliance.errors import ApplianceError
-from appliance.store.database import Database, Transaction, settle
+from appliance.store.database import Database, Row, Transaction, settle
 from appliance.store.task_states import TaskStates
 from appliance.store.workflow_states import WorkflowStates
 
 LOOK_AGAIN = 2.0
 """Seconds after which a run is looked at of which nothing was told."""
+
+TOGETHER = 0.05
+"""Seconds for which news of many runs gather."""
+
+AT_ONCE = 64
 
 WANTED_FOR = 10.0
 """Seconds for which others tell of a run after they heard that it is watched."""
@@ -39,6 +45,11 @@ class Foreign:
         self._looks: set[asyncio.Task[None]] = set()
         self._poll: asyncio.TimerHandle | None = None
         self._node = node
+        self._all = self._telling = False
+        self._news: dict[str, int] = {}
+        """Runs that moved elsewhere, and the first number that is new, for those who watch all."""
+        self._told: dict[str, int] = {}
+        """Up to which number those were told of runs that go on."""
         node.hear("moved", self._moved)
         node.hear("watch", self._want)
 
@@ -66,21 +77,56 @@ class Foreign:
             if not self._watched[exec_id]:
                 del self._watched[exec_id]
 
+    def watch_all(self) -> None:
+        """Tell those who watch all runs what happens elsewhere, from now on."""
+        if self._node.shared and not self._all:
+            self._all = True
+            self._watched[EVERY_RUN] += 1
+            self._node.tell("watch", EVERY_RUN)
+            self._poll_later()
+
     def _want(self, exec_id: str) -> None:
         """Tell of a run for a while, for it is watched elsewhere."""
         now, wanted = clock.monotonic(), self._driver.wanted
         for known in [known for known, until in wanted.items() if until < now]:
             del wanted[known]
-        if exec_id in self._driver.live:
+        if exec_id == EVERY_RUN or exec_id in self._driver.live:
             wanted[exec_id] = now + WANTED_FOR
 
-    def _moved(self, exec_id: str) -> None:
-        """Have those look again who wait for a run or watch it here."""
+    def _moved(self, told: str) -> None:
+        """Have those look who watch a run here; *told* is its id and the number of its first news."""
+        exec_id, _, first = told.partition(" ")
         for known in [exec_id] if exec_id else list(self._watched):
-            if known in self._watched and known not in self._driver.live:
+            if known in self._watched and known not in {EVERY_RUN, *self._driver.live}:
                 self._driver.feed.stir(known)
-                self._looks.add(look := asyncio.create_task(self._look(known)))
-                look.add_done_callback(self._looks.discard)
+                self._begin(self._look(known))
+        if self._all and first:
+            self._news.setdefault(exec_id, int(first))
+            if not self._telling:
+                self._telling = True
+                self._begin(self._tell_all())
+
+    async def _tell_all(self) -> None:
+        """Tell those who watch all runs the news, a few runs at a time."""
+        while self._news:
+            await asyncio.sleep(TOGETHER)
+            some = {exec_id: self._news.pop(exec_id) for exec_id in list(self._news)[:AT_ONCE]}
+            with suppress(ApplianceError):  # what is missed now comes with the next news of the run
+                found = await settle(self._database.read(partial(_rows, exec_ids=list(some))))
+                for row, tasks in found:
+                    self._publish(row, tasks, some[row["workflow_exec_id"]])
+        self._telling = False
+
+    def _publish(self, row: Row, tasks: Sequence[Row], first: int) -> None:
+        exec_id = row["workflow_exec_id"]
+        events = history.replay(row, tasks, after=self._told.pop(exec_id, first - 1))
+        self._driver.feed.publish_to_all(events)
+        if row["status"] not in TERMINAL:
+            self._told[exec_id] = events[-1].number if events else first - 1
+
+    def _begin(self, look: Coroutine[None, None, None]) -> None:
+        self._looks.add(task := asyncio.create_task(look))
+        task.add_done_callback(self._looks.discard)
 
     def _poll_later(self) -> None:
         if self._poll is None:
@@ -98,18 +144,24 @@ class Foreign:
     async def _look(self, exec_id: str) -> None:
         """Tell those who wait for a run when it has ended."""
         try:
-            stored = await settle(self._database.read(_ended(exec_id)))
+            stored = await settle(self._database.read(partial(_ended, exec_id=exec_id)))
         except ApplianceError:  # it is looked at again
             return
         if stored is not None:
             self._driver.tell_end(exec_id, stored)
 
 
-def _ended(exec_id: str) -> Any:
-    def work(tx: Transaction) -> StoredRun | None:
-        row = WorkflowStates(tx).get(exec_id)
-        if row is None or row["status"] not in TERMINAL:
-            return None
-        return StoredRun(row, TaskStates(tx).of_run(exec_id))
+def _ended(tx: Transaction, *, exec_id: str) -> StoredRun | None:
+    row = WorkflowStates(tx).get(exec_id)
+    if row is None or row["status"] not in TERMINAL:
+        return None
+    return StoredRun(row, TaskStates(tx).of_run(exec_id))
 
-    return work
+
+def _rows(tx: Transaction, *, exec_ids: list[str]) -> list[StoredRun]:
+    rows = [WorkflowStates(tx).get(exec_id) for exec_id in exec_ids]
+    return [
+        StoredRun(row, TaskStates(tx).of_run(row["workflow_exec_id"]))
+        for row in rows
+        if row is not None
+    ]

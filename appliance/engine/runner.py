@@ -254,6 +254,11 @@ class Engine:
         with self._foreign.watched(exec_id), self.feed.subscribe(exec_id) as live:
             yield live
 
+    def watch_all(self, watcher: Subscription) -> None:
+        """Have *watcher* told of what happens in all runs from now on, on whatever server."""
+        self.feed.add(watcher)
+        self._foreign.watch_all()
+
     async def _settled(
         self, exec_id: str, watcher: asyncio.Future[StoredRun], timeout_s: float
     ) -> bool:

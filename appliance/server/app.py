@@ -33,7 +33,7 @@ def create_app(appliance: Appliance) -> Litestar:
     """Return the ASGI application that serves *appliance*, which stays the caller's to close."""
     server = appliance.settings.server
     metrics = Metrics(appliance)
-    streams = Streams(appliance.engine.feed, appliance.settings.stream.heartbeat)
+    streams = Streams(appliance.engine, appliance.settings.stream.heartbeat)
     state = {"appliance": appliance, "metrics": metrics, "streams": streams}
     app = Litestar(
         route_handlers=routers(),

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 from litestar.types import Receive, Scope, Send
 
-from appliance.engine.feed import Feed
+from appliance.engine.runner import Engine
 from appliance.errors import ApplianceError, TooManyRequests
 from appliance.language.model import Json
 from appliance.operations.actors import Actor
@@ -60,8 +60,8 @@ Check = Callable[[], Awaitable[None]]
 class Streams:
     """The streams of one application. Belongs to one event loop."""
 
-    def __init__(self, feed: Feed, heartbeat_s: float) -> None:
-        self._feed = feed
+    def __init__(self, engine: Engine, heartbeat_s: float) -> None:
+        self._engine = engine
         self._heartbeat_s = heartbeat_s
         self._open: Counter[str] = Counter()
         self._closed: asyncio.Future[None] | None = None
@@ -76,8 +76,8 @@ class Streams:
     def ring(self) -> Ring:
         """What happens in all runs, from the first time on that somebody asks."""
         if self._ring is None:
-            self._ring = Ring(self._feed)
-            self._feed.add(self._ring)
+            self._ring = Ring(self._engine.feed)
+            self._engine.watch_all(self._ring)
         return self._ring
 
     def close(self) -> None:

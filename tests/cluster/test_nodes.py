@@ -154,6 +154,23 @@ async def test_a_run_can_be_watched_from_anywhere(pair: Pair) -> None:
     assert list(range(1, len(numbers) + 1)) == numbers
 
 
+async def test_all_runs_can_be_watched_from_anywhere(pair: Pair) -> None:
+    """What happens at any server is told in the order of each run, each event once."""
+    first, second = pair
+    ring = watching.Ring(second.engine.feed)
+    second.engine.watch_all(ring)
+    await asyncio.sleep(0.2)
+    runs = [await start(server, "twelve", names=["Ada"], pause=0) for server in (*pair, *pair)]
+    for exec_id in runs:
+        assert await first.engine.wait(exec_id, 30)
+    told: dict[str, list[int]] = {exec_id: [] for exec_id in runs}
+    whole = {exec_id: len((await watching.past_of(first, exec_id)).events) for exec_id in runs}
+    await eventually(lambda: ring.newest == sum(whole.values()))
+    for event in ring._kept:
+        told[event.exec_id].append(event.number)
+    assert told == {exec_id: list(range(1, count + 1)) for exec_id, count in whole.items()}
+
+
 # -- the line --------------------------------------------------------------------------------------
 
 
