@@ -39,9 +39,6 @@ class Alone:
         """There is nothing to join."""
         self._load = load
 
-    def begin(self) -> None:
-        """There is no lease to keep."""
-
     async def close(self) -> None:
         """There is nothing to leave."""
 

@@ -46,11 +46,10 @@ class Membership(Protocol):
     """Called when `leads` has changed."""
 
     async def open(self, load: Callable[[], Load]) -> None:
-        """Become a member; *load* tells how much there is to do. Raises the errors of `Database`."""
-        ...
+        """Become a member, and stay one until it is closed; *load* tells how much there is to do.
 
-    def begin(self) -> None:
-        """Stay a member from now on, until it is closed."""
+        Raises the errors of `Database.write`.
+        """
         ...
 
     async def close(self) -> None:

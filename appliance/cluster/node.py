@@ -76,7 +76,7 @@ class Node:
         self._sure_until = 0.0
 
     async def open(self, load: Callable[[], Load]) -> None:
-        """Become a member; *load* tells how much there is to do. Raises the errors of `Database`."""
+        """Become a member and stay one; *load* tells how much there is to do. See `Membership`."""
         self._load = load
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
@@ -85,9 +85,6 @@ class Node:
         )
         self.hear("nodes", lambda _: self._changed.set())
         await self._join()
-
-    def begin(self) -> None:
-        """Keep the lease from now on, until it is closed."""
         self._keep(self._live())
 
     async def close(self) -> None:

@@ -174,7 +174,6 @@ class Appliance:
                 log.info("runs.recovered", count=recovered)
             stack.push_async_callback(appliance.scheduler.close)
             await appliance.scheduler.open(resume=resume)
-            node.begin()
             appliance._ballast = ballast
             appliance._lay_ballast()
             yield appliance

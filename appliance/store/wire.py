@@ -12,6 +12,7 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import psycopg
 
@@ -19,6 +20,8 @@ from appliance.errors import ApplianceError
 from appliance.store.postgres import Connection
 
 RECONNECT_AFTER_S = 1.0
+MOST_WAITING = 1000
+"""Messages that are kept while there is no connection; the oldest ones are lost then."""
 
 
 class Wire:
@@ -42,9 +45,10 @@ class Wire:
         self._session = session
         self._hear = hear
         self._connected = connected
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[str] = deque(maxlen=MOST_WAITING)
         self._closed = threading.Event()
         self._bell, self._rope = os.pipe()
+        os.set_blocking(self._rope, False)
         self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
         self._thread.start()
 
@@ -62,7 +66,8 @@ class Wire:
         os.close(self._bell)
 
     def _ring(self) -> None:
-        os.write(self._rope, b"!")
+        with suppress(BlockingIOError):  # it rings already, and nobody has come yet
+            os.write(self._rope, b"!")
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -88,8 +93,8 @@ class Wire:
 
     def _send(self, connection: Connection) -> None:
         while self._waiting:
-            connection.execute(self._statements["notify_nodes"], {"text": self._waiting[0]})
-            self._waiting.popleft()
+            text = self._waiting.popleft()
+            connection.execute(self._statements["notify_nodes"], {"text": text})
 
     def _receive(self, connection: Connection) -> None:
         connection.pgconn.consume_input()

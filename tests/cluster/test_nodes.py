@@ -312,6 +312,6 @@ async def test_a_node_that_began_nothing_new_calls_nothing(
     exec_id = await start(pair.second, "slow", seconds=0)
     await asyncio.sleep(0.5)
     assert [] == begun(ledger)
-    node.begin()
+    node._keep(node._live())
     assert await pair.second.engine.wait(exec_id, 30)
     assert ["1 1"] == begun(ledger)
