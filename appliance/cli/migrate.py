@@ -41,6 +41,7 @@ def down(invocation: Invocation, *, number: int | None, yes: bool) -> None:
     from appliance.store import migrations
 
     with _database(invocation) as settings:
+        migrations.require_known(settings)
         before = _applied(settings)
         target = max(before - 1, 0) if number is None else number
         if not yes and target < before:

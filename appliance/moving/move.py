@@ -25,8 +25,8 @@ Tell = Callable[[str], None]
 def export_to(settings: DatabaseSettings, path: Path) -> Manifest:
     """Write one moment of the database to a new file *path*; servers may go on.
 
-    Raises: NotFound, InvalidConfiguration when migrations are missing, StorageFull, StorageBroken,
-    Unavailable.
+    Raises: NotFound, InvalidConfiguration when migrations are missing, DatabaseTooNew when there are
+    others, StorageFull, StorageBroken, Unavailable.
     """
     _require(settings)
     with snapshot(settings) as tx, atomic.create(path) as file:
@@ -39,6 +39,7 @@ def _require(source: DatabaseSettings) -> None:
     if source.driver == "sqlite" and not Path(source.path).is_file():
         raise NotFound(f"There is no database {source.path}.")
     migrations.check(source)
+    migrations.require_known(source)
 
 
 def _require_lasting(settings: DatabaseSettings) -> None:
