@@ -67,7 +67,7 @@ def _opened(
     """Open an archive and the database that it goes into, with the schema of this program."""
     _require_lasting(settings)
     with path.open("rb") as file, portable.read(file) as archive, alone(settings, directory):
-        migrations.up(settings)
+        migrations.up(settings, reserved=True)
         with closing(open_database(settings)) as database:
             yield database, archive
 
@@ -92,7 +92,7 @@ def move(
         alone(target, home),
         atomic.scratch(directory / "move.zip") as file,
     ):
-        migrations.up(target)
+        migrations.up(target, reserved=True)
         with closing(open_database(target)) as database:
             loading.require_empty(database)
             tell(f"Reading {label(source)}")

@@ -44,13 +44,20 @@ class Migration(NamedTuple):
     applied_at_us: int | None
 
 
-def up(settings: DatabaseSettings) -> list[Migration]:
+def up(settings: DatabaseSettings, *, reserved: bool = False) -> list[Migration]:
     """Apply what is missing and return it. What was applied before a failure stays applied.
 
-    Raises: DatabaseTooNew, the errors of the statement that failed, Unavailable.
+    Servers on PostgreSQL may go on meanwhile if they can follow. Whoever *reserved* the database has
+    seen to it that there are none.
+
+    Raises: DatabaseTooNew, Locked where servers run that cannot follow, the errors of the statement
+    that failed, Unavailable.
     """
     with opened(settings) as schema:
-        return _apply(schema, _missing(schema, settings.driver))
+        missing = _missing(schema, settings.driver)
+        if missing and not reserved:
+            schema.reserve(max(script.since for script in missing))
+        return _apply(schema, missing)
 
 
 def down(settings: DatabaseSettings, to: int) -> list[Migration]:

@@ -14,7 +14,7 @@ import msgspec
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, Conflict
 from appliance.failpoint import failpoint
-from appliance.store import faults, queries, sqlite
+from appliance.store import faults, locks, queries, sqlite
 from appliance.store.transaction import OpenTransaction
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ class Schema(Protocol):
 
     def execute(self, script: str) -> None:
         """Execute the statements of *script* in the transaction."""
+        ...
+
+    def reserve(self, since: int) -> None:
+        """Keep servers off whose programs do not know migration *since*, until this is closed.
+
+        Raises: Locked where there are any, Unavailable.
+        """
         ...
 
 
@@ -98,6 +105,9 @@ class SqliteSchema:
             failpoint("migration.statement")
             self._execute(statement)
 
+    def reserve(self, since: int) -> None:
+        """Have nothing to do: who changes a file has the directory that it is in."""
+
     def _execute(self, statement: str) -> sqlite3.Cursor:
         try:
             return self._connection.execute(statement)
@@ -132,6 +142,21 @@ class PostgresSchema:
             self._connection.execute(script.encode(), prepare=False)
         except Exception as error:
             raise self._translate(error) from error
+
+    def reserve(self, since: int) -> None:
+        """Keep servers off that could not follow. See `Schema`."""
+        locks.patiently(
+            partial(self._claim, "keep_database", key=locks.DATABASE_KEY), locks.CHANGED_AS_A_WHOLE
+        )
+        locks.patiently(
+            partial(self._claim, "exclude_programs", programs=locks.PROGRAMS_KEY, since=since),
+            locks.CANNOT_FOLLOW,
+        )
+
+    def _claim(self, query: str, **params: int) -> bool:
+        with self._connection.transaction():
+            row = self._transaction().one(query, **params)
+        return row is not None and bool(row["claimed"])
 
     def _translate(self, error: Exception) -> ApplianceError:
         return faults.of_postgres(error, str)

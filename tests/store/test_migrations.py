@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.config import DatabaseSettings
-from appliance.errors import ApplianceError, Conflict, DatabaseTooNew, InvalidConfiguration
-from appliance.store import migrations, schema
+from appliance.errors import (
+    ApplianceError,
+    Conflict,
+    DatabaseTooNew,
+    InvalidConfiguration,
+    Locked,
+)
+from appliance.store import migrations, open_database, reserving, schema
+from appliance.store.database import Database
 from appliance.store.migrations import Script
 
 from .described import connected, tables
@@ -212,6 +221,83 @@ def test_migrations_without_a_word_in_the_ledger_are_for_their_own_programs(
     use(monkeypatch, FIRST, EXPANDING)
     migrations.down(empty, 1)
     assert {"a", *LEDGER} == set(tables(empty))
+
+
+@contextmanager
+def server(settings: DatabaseSettings) -> Iterator[Database]:
+    """A server of the version that the program has now, for this block."""
+    database = open_database(settings)
+    try:
+        database.claim()
+        yield database
+    finally:
+        database.close()
+
+
+def test_servers_go_on_that_can_follow(
+    empty_postgres: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They keep off what they cannot follow, and what they can use is changed beside them."""
+    use(monkeypatch, FIRST)
+    migrations.up(empty_postgres)
+    with server(empty_postgres):
+        use(monkeypatch, FIRST, EXPANDING)
+        assert ["second"] == [step.name for step in migrations.up(empty_postgres)]
+        with server(empty_postgres):
+            use(monkeypatch, FIRST, EXPANDING, CONTRACTING)
+            before = tables(empty_postgres)
+            with pytest.raises(Locked, match=r"servers which run .* cannot follow; stop them"):
+                migrations.up(empty_postgres)
+            assert before == tables(empty_postgres)
+    use(monkeypatch, FIRST, EXPANDING)
+    with server(empty_postgres):
+        use(monkeypatch, FIRST, EXPANDING, CONTRACTING)
+        assert ["third"] == [step.name for step in migrations.up(empty_postgres)]
+        with server(empty_postgres):
+            pass
+    assert Locked.exit_code == 73
+
+
+def test_a_server_that_is_late_is_kept_off(
+    empty_postgres: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked at the schema before it was changed, and claims the database after it."""
+    use(monkeypatch, FIRST, SECOND)
+    migrations.up(empty_postgres)
+    use(monkeypatch, FIRST)
+    with pytest.raises(DatabaseTooNew, match="migration 2"), server(empty_postgres):
+        pass
+
+
+def test_a_server_that_was_cut_off_is_kept_off(
+    empty_postgres: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schema was changed while it had no connection that could keep it as it was."""
+    use(monkeypatch, FIRST)
+    migrations.up(empty_postgres)
+    with server(empty_postgres) as cut_off:
+        with connected(empty_postgres) as connection:
+            others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            mine = "datname = current_database() AND pid <> pg_backend_pid()"
+            connection.execute(f"{others} WHERE {mine}")
+        use(monkeypatch, FIRST, SECOND)
+        migrations.up(empty_postgres)
+        use(monkeypatch, FIRST)
+        for _ in range(2):
+            with pytest.raises(DatabaseTooNew, match="migration 2"):
+                cut_off.write(lambda tx: tx.all("list_schema_migrations")).result(10)
+
+
+def test_who_has_the_database_alone_migrates_it(
+    empty_postgres: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else does, a program that starts included."""
+    use(monkeypatch, FIRST)
+    with reserving.alone(empty_postgres, None):
+        with pytest.raises(Locked, match="as a whole"):
+            migrations.up(empty_postgres)
+        assert {} == tables(empty_postgres)
+        assert ["first"] == [step.name for step in migrations.up(empty_postgres, reserved=True)]
 
 
 def test_an_interrupted_migration_leaves_nothing(
