@@ -54,4 +54,4 @@ SELECT NOT exists(
 
 -- name: lock_migrations (postgres only)
 -- Lets one node migrate while the others wait; ends with the connection.
-SELECT pg_advisory_lock(:key);
+SELECT set_config('lock_timeout', :patience, true), pg_advisory_lock(:key);

@@ -9,8 +9,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, Conflict
 from appliance.failpoint import failpoint
@@ -24,6 +22,8 @@ LOCK_KEY = 0x636F6D706F7A79
 """The advisory lock of PostgreSQL under which one node migrates ("compozy" in ASCII)."""
 
 LOCK_PATIENCE_S = 60.0
+"""A node waits so long while another migrates. For a table it waits no longer than any server does:
+whoever wants the table then waits behind it."""
 
 
 class Schema(Protocol):
@@ -61,8 +61,7 @@ def opened(settings: DatabaseSettings, *, read_only: bool = False) -> Iterator[S
         return
     from appliance.store import postgres
 
-    patient = msgspec.structs.replace(settings, busy_timeout=LOCK_PATIENCE_S)
-    with postgres.connect(patient, queries.load("postgres")) as server:
+    with postgres.connect(settings, queries.load("postgres")) as server:
         schema = PostgresSchema(server)
         if not read_only:
             schema.lock()
@@ -126,7 +125,8 @@ class PostgresSchema:
     def lock(self) -> None:
         """Wait until no other node migrates; ends with the connection. Raises Unavailable."""
         with self._connection.transaction():
-            self._transaction().one("lock_migrations", key=LOCK_KEY)
+            patience = f"{LOCK_PATIENCE_S * 1000:.0f}ms"
+            self._transaction().one("lock_migrations", key=LOCK_KEY, patience=patience)
 
     def atomically(self, step: Callable[[OpenTransaction], None]) -> None:
         """Run *step* in a transaction."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from appliance.config import DatabaseSettings
@@ -17,6 +20,7 @@ from appliance.errors import (
     DatabaseTooNew,
     InvalidConfiguration,
     Locked,
+    Unavailable,
 )
 from appliance.store import migrations, open_database, reserving, schema
 from appliance.store.database import Database
@@ -286,6 +290,27 @@ def test_a_server_that_was_cut_off_is_kept_off(
         for _ in range(2):
             with pytest.raises(DatabaseTooNew, match="migration 2"):
                 cut_off.write(lambda tx: tx.all("list_schema_migrations")).result(10)
+
+
+def test_nobody_is_held_up_by_a_migration_that_waits(
+    empty_postgres: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives up a table after `busy_timeout`, but not the turn of another node."""
+    hurried = msgspec.structs.replace(empty_postgres, busy_timeout=0.1)
+    use(monkeypatch, FIRST)
+    with schema.opened(empty_postgres) as other, ThreadPoolExecutor() as thread:
+        assert isinstance(other, schema.PostgresSchema)
+        waiting = thread.submit(migrations.up, hurried)
+        time.sleep(0.5)
+        assert not waiting.done()
+        other._connection.close()
+        assert ["first"] == [step.name for step in waiting.result(10)]
+    use(monkeypatch, FIRST, SECOND._replace(up="ALTER TABLE a ADD COLUMN b BIGINT;"))
+    with connected(empty_postgres) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM a")
+        with pytest.raises(Unavailable, match="0002_second failed and left nothing"):
+            migrations.up(hurried)
 
 
 def test_who_has_the_database_alone_migrates_it(
