@@ -9,7 +9,9 @@ from pathlib import Path
 
 from appliance.backup.archive import Facts
 from appliance.errors import DamagedArchive
-from appliance.store import queries
+from appliance.store import migrations, queries
+from appliance.store.migrations import Migration
+from appliance.store.transaction import OpenTransaction
 
 _HERE = Path(__file__).parent
 
@@ -26,9 +28,10 @@ def facts(path: Path) -> Facts:
 def check(path: Path) -> Facts:
     """Return the facts of the database at *path* after every page and reference was looked at.
 
-    Raises: DamagedArchive with the first problem.
+    Raises: DamagedArchive with the first problem, DatabaseTooNew.
     """
     with _open(path) as connection:
+        migrations.require_usable(_applied(connection), "The database in the archive")
         problem = connection.execute(_sql("damage")).fetchone()
         if problem is not None:
             raise DamagedArchive(f"The database in the archive is damaged: {problem[0]}.")
@@ -41,25 +44,26 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA trusted_schema = OFF")
             yield connection
     except sqlite3.DatabaseError as error:
-        raise DamagedArchive(f"The database in the archive is damaged: {error}.") from error
+        raise _damaged(error) from error
 
 
 def _facts(connection: sqlite3.Connection) -> Facts:
     counting = connection.execute(_sql("counting")).fetchone()[0]
     counts = dict(connection.execute(counting).fetchall()) if counting else {}
-    return Facts(_schema(connection), counts)
+    schema = max((migration.number for migration in _applied(connection)), default=0)
+    return Facts(schema, counts)
 
 
-def _schema(connection: sqlite3.Connection) -> int:
-    statements = queries.load("sqlite")
-    if connection.execute(statements["has_schema_migrations"]).fetchone() is None:
-        return 0
-    return max(
-        (row[0] for row in connection.execute(statements["list_schema_migrations"])), default=0
-    )
+def _applied(connection: sqlite3.Connection) -> list[Migration]:
+    return migrations.applied(OpenTransaction(connection, queries.load("sqlite"), _damaged))
+
+
+def _damaged(error: Exception) -> DamagedArchive:
+    return DamagedArchive(f"The database in the archive is damaged: {error}.")
 
 
 def _sql(name: str) -> str:

@@ -9,8 +9,7 @@ from typing import IO
 from appliance import atomic
 from appliance.backup import archive, inspection
 from appliance.backup.archive import DATABASE, Manifest
-from appliance.errors import DamagedArchive, DatabaseTooNew, StorageFull
-from appliance.store import migrations
+from appliance.errors import DamagedArchive, StorageFull
 
 _RESERVE = 16 << 20
 """Bytes that must stay free on the disk, for the server beside us to go on."""
@@ -32,22 +31,12 @@ def unpack(file: IO[bytes], target: IO[bytes]) -> Manifest:
     """
     with archive.read(file) as opened:
         manifest = opened.manifest
-        _check_schema(manifest)
         _check_room(target, opened.database.size)
         opened.extract_database(target)
     target.flush()
     if inspection.check(Path(target.name)) != manifest.facts:
         raise DamagedArchive("The database in the archive has not the rows that its manifest says.")
     return manifest
-
-
-def _check_schema(manifest: Manifest) -> None:
-    known = migrations.latest()
-    if manifest.schema > known:
-        raise DatabaseTooNew(
-            f"The archive was made by version {manifest.program} with schema {manifest.schema}, "
-            f"this program knows up to {known}; use that version or a newer one."
-        )
 
 
 def _check_room(target: IO[bytes], size: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def migrate() -> None:
-    """Bring the schema of the database up or down; no server may run."""
+    """Bring the schema of the database up or down.
+
+    No server may run, but for `up` on PostgreSQL those that can follow.
+    """
 
 
 @migrate.command()
@@ -25,7 +28,7 @@ def up(invocation: Invocation) -> None:
     """Bring the schema up to date."""
     from appliance.store import migrations
 
-    with _database(invocation) as settings:
+    with _database(invocation, shared=True) as settings:
         before = _applied(settings)
         migrations.up(settings)
         after = _applied(settings)
@@ -40,7 +43,8 @@ def down(invocation: Invocation, *, number: int | None, yes: bool) -> None:
     """Take migrations back. The data of what they made is lost."""
     from appliance.store import migrations
 
-    with _database(invocation) as settings:
+    with _database(invocation, shared=False) as settings:
+        migrations.require_known(settings)
         before = _applied(settings)
         target = max(before - 1, 0) if number is None else number
         if not yes and target < before:
@@ -68,12 +72,16 @@ def status(invocation: Invocation) -> None:
 
 
 @contextmanager
-def _database(invocation: Invocation) -> Iterator[DatabaseSettings]:
-    """Hold the data directory and the database, so that no server runs meanwhile."""
+def _database(invocation: Invocation, *, shared: bool) -> Iterator[DatabaseSettings]:
+    """Hold the data directory and the database, so that no server runs meanwhile.
+
+    Where it may be *shared*, PostgreSQL is not held.
+    """
     from appliance.store.reserving import alone
 
     settings = invocation.load().settings
-    with alone(settings.database, settings.data_dir):
+    beside = shared and settings.database.driver == "postgres"
+    with nullcontext() if beside else alone(settings.database, settings.data_dir):
         yield settings.database
 
 

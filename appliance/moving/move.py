@@ -25,8 +25,8 @@ Tell = Callable[[str], None]
 def export_to(settings: DatabaseSettings, path: Path) -> Manifest:
     """Write one moment of the database to a new file *path*; servers may go on.
 
-    Raises: NotFound, InvalidConfiguration when migrations are missing, StorageFull, StorageBroken,
-    Unavailable.
+    Raises: NotFound, InvalidConfiguration when migrations are missing, DatabaseTooNew when there are
+    others, StorageFull, StorageBroken, Unavailable.
     """
     _require(settings)
     with snapshot(settings) as tx, atomic.create(path) as file:
@@ -39,6 +39,7 @@ def _require(source: DatabaseSettings) -> None:
     if source.driver == "sqlite" and not Path(source.path).is_file():
         raise NotFound(f"There is no database {source.path}.")
     migrations.check(source)
+    migrations.require_known(source)
 
 
 def _require_lasting(settings: DatabaseSettings) -> None:
@@ -66,7 +67,7 @@ def _opened(
     """Open an archive and the database that it goes into, with the schema of this program."""
     _require_lasting(settings)
     with path.open("rb") as file, portable.read(file) as archive, alone(settings, directory):
-        migrations.up(settings)
+        migrations.up(settings, reserved=True)
         with closing(open_database(settings)) as database:
             yield database, archive
 
@@ -91,7 +92,7 @@ def move(
         alone(target, home),
         atomic.scratch(directory / "move.zip") as file,
     ):
-        migrations.up(target)
+        migrations.up(target, reserved=True)
         with closing(open_database(target)) as database:
             loading.require_empty(database)
             tell(f"Reading {label(source)}")

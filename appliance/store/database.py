@@ -124,8 +124,8 @@ class Database(Protocol):
     def claim(self, *, alone: bool = False) -> None:
         """Keep others off until it is closed: a server those who want the database *alone*.
 
-        Raises: Locked, Unavailable. A file of SQLite is claimed with the directory it is in, so this
-        does nothing there.
+        Raises: Locked, DatabaseTooNew for a server that cannot use its schema, Unavailable. A file of
+        SQLite is claimed with the directory it is in, so this does nothing there.
         """
         ...
 

@@ -1,6 +1,9 @@
 -- name: get_memory_key
 -- What there is under a key of a memory, also when it has expired.
-SELECT * FROM memory_keys WHERE memory_ref = :memory_ref AND key = :key;
+SELECT
+    memory_ref, key, message_count, token_count, last_position, written_at, flushed_at, expires_at
+FROM memory_keys
+WHERE memory_ref = :memory_ref AND key = :key;
 
 -- name: put_memory_key
 -- Keeps what there is under a key now.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -13,12 +14,13 @@ from typing import NamedTuple
 from appliance import clock
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, DatabaseTooNew, InvalidConfiguration
+from appliance.store.database import Transaction
 from appliance.store.schema import Schema, SqliteSchema, opened
 from appliance.store.sqlite_session import MEMORY
 from appliance.store.transaction import OpenTransaction
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
-_SECTIONS = re.compile(r"-- up\n(.*)^-- down\n(.*)", re.DOTALL | re.MULTILINE)
+_SECTIONS = re.compile(r"(?:-- since (\d+)\n)?-- up\n(.*)^-- down\n(.*)", re.DOTALL | re.MULTILINE)
 
 
 class Script(NamedTuple):
@@ -26,6 +28,8 @@ class Script(NamedTuple):
 
     number: int
     name: str
+    since: int
+    """The newest migration of the oldest program that may use the schema after this one."""
     up: str
     down: str
 
@@ -35,61 +39,109 @@ class Migration(NamedTuple):
 
     number: int
     name: str
+    since: int
+    """As in `Script`; its own number where the ledger does not tell."""
     applied_at_us: int | None
 
 
-def up(settings: DatabaseSettings) -> list[Migration]:
+def up(settings: DatabaseSettings, *, reserved: bool = False) -> list[Migration]:
     """Apply what is missing and return it. What was applied before a failure stays applied.
 
-    Raises: DatabaseTooNew, the errors of the statement that failed, Unavailable.
+    Servers on PostgreSQL may go on meanwhile if they can follow. Whoever *reserved* the database has
+    seen to it that there are none.
+
+    Raises: DatabaseTooNew, Locked where servers run that cannot follow, the errors of the statement
+    that failed, Unavailable.
     """
     with opened(settings) as schema:
-        return _up(schema, scripts(settings.driver))
+        missing = _missing(schema, settings.driver)
+        if missing and not reserved:
+            schema.reserve(max(script.since for script in missing))
+        return _apply(schema, missing)
 
 
 def down(settings: DatabaseSettings, to: int) -> list[Migration]:
     """Take back all migrations above number *to*, newest first, with the data in what they made.
 
-    Raises: DatabaseTooNew, the errors of the statement that failed, Unavailable.
+    Raises: DatabaseTooNew also where this program can use what it does not know, the errors of the
+    statement that failed, Unavailable.
     """
     with opened(settings) as schema:
-        applied = _known(schema, scripts(settings.driver))
-        newest_first = reversed(scripts(settings.driver))
+        found = _look(schema)
+        _require_known(found)
+        numbers = {migration.number for migration in found}
         return [
-            _step(schema, script, script.down, applied=False)
-            for script in newest_first
-            if script.number > to and script.number in applied
+            _step(schema, script, applied=False)
+            for script in reversed(scripts(settings.driver))
+            if script.number > to and script.number in numbers
         ]
 
 
 def status(settings: DatabaseSettings) -> list[Migration]:
-    """Return every migration of this program in order. Nothing is written.
+    """Return every migration of this program, and of newer ones that were applied, in order.
 
-    Raises: DatabaseTooNew, Unavailable.
+    Nothing is written. Raises: DatabaseTooNew, Unavailable.
     """
-    if settings.driver == "sqlite" and not Path(settings.path).exists():
-        return [Migration(script.number, script.name, None) for script in scripts("sqlite")]
-    with opened(settings, read_only=True) as schema:
-        applied = _known(schema, scripts(settings.driver))
-    return [Migration(s.number, s.name, applied.get(s.number)) for s in scripts(settings.driver)]
+    rows = {s.number: Migration(*s[:3], None) for s in scripts(settings.driver)}
+    if settings.driver == "postgres" or Path(settings.path).exists():
+        with opened(settings, read_only=True) as schema:
+            rows |= {migration.number: migration for migration in _look(schema)}
+    return [rows[number] for number in sorted(rows)]
 
 
 def check(settings: DatabaseSettings) -> None:
-    """Raise InvalidConfiguration when migrations are missing, DatabaseTooNew when there are others."""
+    """Raise InvalidConfiguration when migrations are missing, DatabaseTooNew as `require_usable`."""
     missing = [step for step in status(settings) if step.applied_at_us is None]
     if missing and settings.path != MEMORY:
         names = ", ".join(f"{step.number:04}_{step.name}" for step in missing)
         raise InvalidConfiguration(f"The database lacks {names}; run `compozy.pyz migrate up`.")
 
 
+def require_known(settings: DatabaseSettings) -> None:
+    """Raise DatabaseTooNew when a migration was applied that this program does not know.
+
+    It may be able to use such a database, but not to take it back, nor to copy all that is in it.
+    """
+    _require_known(status(settings))
+
+
+def require_usable(found: Iterable[Migration], what: str = "The database") -> None:
+    """Raise DatabaseTooNew unless this program may use *what*, to which these were applied."""
+    strictest = max(_unknown(found), key=lambda migration: migration.since, default=None)
+    if strictest is not None and strictest.since > latest():
+        raise DatabaseTooNew(
+            f"{what} has migration {strictest.number}, which only programs can use that know"
+            f" migration {strictest.since}, and this one ends with {latest()}; use the newer version"
+            " of the program that wrote it."
+        )
+
+
+def applied(tx: Transaction) -> list[Migration]:
+    """Return what the ledger of the database says, oldest first."""
+    if tx.one("has_table", name="schema_migrations") is None:
+        return []
+    since: dict[int, int] = {}
+    if tx.one("has_table", name="schema_compatibility") is not None:
+        since = {row["version"]: row["since"] for row in tx.all("list_schema_compatibility")}
+    return [
+        Migration(
+            row["version"],
+            row["name"],
+            since.get(row["version"], row["version"]),
+            row["applied_at"],
+        )
+        for row in tx.all("list_schema_migrations")
+    ]
+
+
 def latest() -> int:
-    """Return the number of the newest migration of this program."""
-    return scripts("sqlite")[-1].number
+    """Return the number of the newest migration of this program, 0 when it has none."""
+    return max((script.number for script in scripts("sqlite")), default=0)
 
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Apply everything to a new database in memory, which nobody else can reach."""
-    _up(SqliteSchema(connection, MEMORY), scripts("sqlite"))
+    _apply(SqliteSchema(connection, MEMORY), scripts("sqlite"))
 
 
 @cache
@@ -104,7 +156,11 @@ def parse(file: str, text: str) -> Script:
     name, sections = _FILE.fullmatch(file), _SECTIONS.fullmatch(text)
     if name is None or sections is None:
         raise ValueError(f"{file} must be named NNNN_words.sql and have `-- up` and `-- down`")
-    return Script(int(name[1]), name[2], sections[1], sections[2])
+    number = int(name[1])
+    since = int(sections[1] or number)
+    if since > number:
+        raise ValueError(f"{file} says `-- since {since}`, which is after itself")
+    return Script(number, name[2], since, sections[2], sections[3])
 
 
 def _folder(driver: str) -> Traversable:
@@ -113,49 +169,63 @@ def _folder(driver: str) -> Traversable:
     return (packaged if packaged.is_dir() else checkout) / driver
 
 
-def _up(schema: Schema, all_scripts: tuple[Script, ...]) -> list[Migration]:
-    applied = _known(schema, all_scripts)
-    missing = [script for script in all_scripts if script.number not in applied]
-    return [_step(schema, script, script.up, applied=True) for script in missing]
+def _missing(schema: Schema, driver: str) -> list[Script]:
+    found = {migration.number for migration in _look(schema)}
+    return [script for script in scripts(driver) if script.number not in found]
 
 
-def _step(schema: Schema, script: Script, text: str, *, applied: bool) -> Migration:
-    at_us = clock.now_us()
+def _apply(schema: Schema, missing: Iterable[Script]) -> list[Migration]:
+    return [_step(schema, script, applied=True) for script in missing]
+
+
+def _step(schema: Schema, script: Script, *, applied: bool) -> Migration:
+    migration = Migration(*script[:3], clock.now_us() if applied else None)
 
     def step(ledger: OpenTransaction) -> None:
         ledger.run("create_schema_migrations")
+        ledger.run("create_schema_compatibility")
         done = {row["version"] for row in ledger.all("list_schema_migrations")}
         if (script.number in done) == applied:
             return  # another process was faster
-        schema.execute(text)
-        if applied:
-            number, name = script.number, script.name
-            ledger.run("insert_schema_migration", version=number, name=name, applied_at=at_us)
-        else:
-            ledger.run("delete_schema_migration", version=script.number)
+        schema.execute(script.up if applied else script.down)
+        (_note if applied else _forget)(ledger, migration)
 
     try:
         schema.atomically(step)
     except ApplianceError as error:
         message = f"Migration {script.number:04}_{script.name} failed and left nothing behind: "
         raise type(error)(message + error.message) from error
-    return Migration(script.number, script.name, at_us if applied else None)
+    return migration
 
 
-def _known(schema: Schema, all_scripts: tuple[Script, ...]) -> dict[int, int]:
-    """Return when each migration was applied, by number. Raises DatabaseTooNew."""
-    applied: dict[int, int] = {}
+def _note(ledger: Transaction, migration: Migration) -> None:
+    number, name, since, applied_at_us = migration
+    ledger.run("insert_schema_migration", version=number, name=name, applied_at=applied_at_us)
+    ledger.run("insert_schema_compatibility", version=number, since=since)
 
-    def look(ledger: OpenTransaction) -> None:
-        if ledger.one("has_schema_migrations") is not None:
-            for row in ledger.all("list_schema_migrations"):
-                applied[row["version"]] = row["applied_at"]
 
-    schema.atomically(look)
-    strange = set(applied) - {script.number for script in all_scripts}
-    if strange:
+def _forget(ledger: Transaction, migration: Migration) -> None:
+    ledger.run("delete_schema_migration", version=migration.number)
+    ledger.run("delete_schema_compatibility", version=migration.number)
+
+
+def _look(schema: Schema) -> list[Migration]:
+    """Return what was applied, oldest first. Raises DatabaseTooNew."""
+    found: list[Migration] = []
+    schema.atomically(lambda ledger: found.extend(applied(ledger)))
+    require_usable(found)
+    return found
+
+
+def _require_known(found: Iterable[Migration]) -> None:
+    unknown = _unknown(found)
+    if unknown:
         raise DatabaseTooNew(
-            f"The database has migration {max(strange)}, which this program does not know; use the"
-            " newer version of the program that wrote it."
+            f"The database has migration {unknown[-1].number}, which this program can work with but"
+            " does not know; for this use the version of the program that wrote it."
         )
-    return applied
+
+
+def _unknown(found: Iterable[Migration]) -> list[Migration]:
+    known = {script.number for script in scripts("sqlite")}
+    return [migration for migration in found if migration.number not in known]

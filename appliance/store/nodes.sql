@@ -21,11 +21,17 @@ WHERE id = :id;
 
 -- name: get_node
 -- One member.
-SELECT * FROM nodes WHERE id = :id;
+SELECT
+    id, home, session, name, version, url, runs, calls, started_at, renewed_at, lease_until
+FROM nodes
+WHERE id = :id;
 
 -- name: list_nodes
 -- Every member, the oldest first.
-SELECT * FROM nodes ORDER BY id;
+SELECT
+    id, home, session, name, version, url, runs, calls, started_at, renewed_at, lease_until
+FROM nodes
+ORDER BY id;
 
 -- name: hold_node (postgres only)
 -- Keeps others from declaring a member dead until this transaction has ended.

@@ -23,11 +23,10 @@ from appliance.config import DatabaseSettings
 from appliance.errors import (
     ApplianceError,
     InvalidConfiguration,
-    Locked,
     OutcomeUnknown,
     Unavailable,
 )
-from appliance.store import faults
+from appliance.store import faults, locks, migrations
 from appliance.store.bulk import as_rows
 from appliance.store.database import Observer, T, Transaction, Work, refused
 from appliance.store.queries import encoded
@@ -41,14 +40,11 @@ Statements = Mapping[str, str]
 
 READ_ATTEMPTS = 2
 
-CLAIM_PATIENCE_S = 1.0
-"""PostgreSQL takes a moment to notice that the server before this one is gone."""
+SHARE, HAVE_ALONE = "share_database", "claim_database"
+"""The queries that claim a database."""
 
 CONNECT_EVERY_S = 0.25
 """So often a server that cannot be reached is asked again, however many threads want it."""
-
-DATABASE_KEY = 0x636F6D70 << 32 | 1
-"""The advisory lock that servers share, and that who changes a database as a whole has alone."""
 
 # What the connection text says itself wins. A peer that is silently gone must not hold the one
 # writing connection for the quarter of an hour that TCP would wait.
@@ -176,17 +172,23 @@ class Connector:
                 raise
 
 
-_SERVED = "Servers work on this PostgreSQL database; stop them first (`nodes` lists them)."
-_CHANGED_AS_A_WHOLE = (
-    "A command changes this PostgreSQL database as a whole (migrate, import or move); start the"
-    " server when it is done."
-)
-
-
 def claimed(tx: Transaction, query: str, session: int) -> bool:
-    """Claim the database for the connection of *tx*; return whether that could be."""
-    row = tx.one(query, key=DATABASE_KEY, session=session)
-    return row is not None and bool(row["claimed"])
+    """Claim the database for the connection of *tx*; return whether that could be.
+
+    Raises: DatabaseTooNew when it was changed, before it could be claimed, so that a server of this
+    program cannot use it.
+    """
+    row = tx.one(
+        query,
+        key=locks.DATABASE_KEY,
+        programs=locks.PROGRAMS_KEY,
+        newest=migrations.latest(),
+        session=session,
+    )
+    done = row is not None and bool(row["claimed"])
+    if done and query == SHARE:
+        migrations.require_usable(migrations.applied(tx))
+    return done
 
 
 class PostgresDatabase:
@@ -217,14 +219,13 @@ class PostgresDatabase:
         return self._writer.submit(work)
 
     def claim(self, *, alone: bool = False) -> None:
-        """Keep others off this database. Raises: Locked, Unavailable. See `Database`."""
-        query = "claim_database" if alone else "share_database"
-        deadline = clock.monotonic() + CLAIM_PATIENCE_S
+        """Keep others off. Raises: Locked, DatabaseTooNew, Unavailable. See `Database`."""
+        query = HAVE_ALONE if alone else SHARE
         claim = partial(claimed, query=query, session=self.session)
-        while not self._writer.submit(claim).result():
-            if clock.monotonic() > deadline:
-                raise Locked(_SERVED if alone else _CHANGED_AS_A_WHOLE)
-            threading.Event().wait(0.05)
+        locks.patiently(
+            lambda: self._writer.submit(claim).result(),
+            locks.SERVED if alone else locks.CHANGED_AS_A_WHOLE,
+        )
         self.claims = query
 
     def statistics(self) -> dict[str, int]:
@@ -308,9 +309,12 @@ class PostgresSession:
 
     def _claim_again(self, query: str) -> None:
         """Claim with the new connection; the server may still believe in the lost one for a while."""
-        if not claimed(self.transaction(), query, self._database.session):
+        try:
+            if not claimed(self.transaction(), query, self._database.session):
+                raise Unavailable("Another connection still holds this PostgreSQL database.")
+        except ApplianceError:
             self._connection.close()
-            raise Unavailable("Another connection still holds this PostgreSQL database.")
+            raise
 
     def transaction(self) -> OpenTransaction:
         """Return the transaction for one piece of work."""

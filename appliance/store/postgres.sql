@@ -31,12 +31,27 @@ ORDER BY a.attnum;
 SELECT pg_try_advisory_lock(:key) AS claimed, CAST(:session AS bigint) AS session;
 
 -- name: share_database (postgres only)
--- Keeps those off who change the database as a whole; ends with the connection. By its name others
--- can end it when its server is paused and holds what they wait for.
+-- Keeps those off who change the database as a whole, or so that who knows no newer migration cannot
+-- follow; ends with the connection. By its name others can end it when its server is paused and
+-- holds what they wait for.
 SELECT
-    pg_try_advisory_lock_shared(:key) AS claimed,
+    pg_try_advisory_lock_shared(:key)
+    AND pg_try_advisory_lock_shared(
+        CAST(:programs AS integer), CAST(:newest AS integer)
+    ) AS claimed,
     set_config('application_name', 'compozy-' || CAST(:session AS bigint), false);
+
+-- name: keep_database (postgres only)
+-- Keeps those off who change the database as a whole, beside servers; ends with the connection.
+SELECT pg_try_advisory_lock_shared(:key) AS claimed;
+
+-- name: exclude_programs (postgres only)
+-- Keeps servers off whose programs do not know a migration; ends with the connection.
+SELECT NOT exists(
+    SELECT older FROM generate_series(1, CAST(:since AS integer) - 1) AS older
+    WHERE NOT pg_try_advisory_lock(CAST(:programs AS integer), older)
+) AS claimed;
 
 -- name: lock_migrations (postgres only)
 -- Lets one node migrate while the others wait; ends with the connection.
-SELECT pg_advisory_lock(:key);
+SELECT set_config('lock_timeout', :patience, true), pg_advisory_lock(:key);

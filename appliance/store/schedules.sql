@@ -1,10 +1,17 @@
 -- name: list_schedules
 -- What is known of every schedule, also of those that the project has no more.
-SELECT * FROM schedules;
+SELECT
+    workflow_id, basis, last_tick, waiting_tick, entries, last_exec_id, last_run_at, enabled,
+    cron, timezone, changed_by, changed_at
+FROM schedules;
 
 -- name: get_schedule
 -- What is known of one schedule.
-SELECT * FROM schedules WHERE workflow_id = :workflow_id;
+SELECT
+    workflow_id, basis, last_tick, waiting_tick, entries, last_exec_id, last_run_at, enabled,
+    cron, timezone, changed_by, changed_at
+FROM schedules
+WHERE workflow_id = :workflow_id;
 
 -- name: begin_schedule
 -- Notes from when on the ticks of a schedule count: it is new, or it was changed. With an empty

@@ -9,12 +9,10 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, Conflict
 from appliance.failpoint import failpoint
-from appliance.store import faults, queries, sqlite
+from appliance.store import faults, locks, queries, sqlite
 from appliance.store.transaction import OpenTransaction
 
 if TYPE_CHECKING:
@@ -24,6 +22,8 @@ LOCK_KEY = 0x636F6D706F7A79
 """The advisory lock of PostgreSQL under which one node migrates ("compozy" in ASCII)."""
 
 LOCK_PATIENCE_S = 60.0
+"""A node waits so long while another migrates. For a table it waits no longer than any server does:
+whoever wants the table then waits behind it."""
 
 
 class Schema(Protocol):
@@ -35,6 +35,13 @@ class Schema(Protocol):
 
     def execute(self, script: str) -> None:
         """Execute the statements of *script* in the transaction."""
+        ...
+
+    def reserve(self, since: int) -> None:
+        """Keep servers off whose programs do not know migration *since*, until this is closed.
+
+        Raises: Locked where there are any, Unavailable.
+        """
         ...
 
 
@@ -54,8 +61,7 @@ def opened(settings: DatabaseSettings, *, read_only: bool = False) -> Iterator[S
         return
     from appliance.store import postgres
 
-    patient = msgspec.structs.replace(settings, busy_timeout=LOCK_PATIENCE_S)
-    with postgres.connect(patient, queries.load("postgres")) as server:
+    with postgres.connect(settings, queries.load("postgres")) as server:
         schema = PostgresSchema(server)
         if not read_only:
             schema.lock()
@@ -98,6 +104,9 @@ class SqliteSchema:
             failpoint("migration.statement")
             self._execute(statement)
 
+    def reserve(self, since: int) -> None:
+        """Have nothing to do: who changes a file has the directory that it is in."""
+
     def _execute(self, statement: str) -> sqlite3.Cursor:
         try:
             return self._connection.execute(statement)
@@ -116,7 +125,8 @@ class PostgresSchema:
     def lock(self) -> None:
         """Wait until no other node migrates; ends with the connection. Raises Unavailable."""
         with self._connection.transaction():
-            self._transaction().one("lock_migrations", key=LOCK_KEY)
+            patience = f"{LOCK_PATIENCE_S * 1000:.0f}ms"
+            self._transaction().one("lock_migrations", key=LOCK_KEY, patience=patience)
 
     def atomically(self, step: Callable[[OpenTransaction], None]) -> None:
         """Run *step* in a transaction."""
@@ -132,6 +142,21 @@ class PostgresSchema:
             self._connection.execute(script.encode(), prepare=False)
         except Exception as error:
             raise self._translate(error) from error
+
+    def reserve(self, since: int) -> None:
+        """Keep servers off that could not follow. See `Schema`."""
+        locks.patiently(
+            partial(self._claim, "keep_database", key=locks.DATABASE_KEY), locks.CHANGED_AS_A_WHOLE
+        )
+        locks.patiently(
+            partial(self._claim, "exclude_programs", programs=locks.PROGRAMS_KEY, since=since),
+            locks.CANNOT_FOLLOW,
+        )
+
+    def _claim(self, query: str, **params: int) -> bool:
+        with self._connection.transaction():
+            row = self._transaction().one(query, **params)
+        return row is not None and bool(row["claimed"])
 
     def _translate(self, error: Exception) -> ApplianceError:
         return faults.of_postgres(error, str)

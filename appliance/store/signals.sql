@@ -14,4 +14,8 @@ WHERE workflow_exec_id = :workflow_exec_id AND number = :number;
 
 -- name: list_signals
 -- Every signal of a run, in the order they came.
-SELECT * FROM signals WHERE workflow_exec_id = :workflow_exec_id ORDER BY number;
+SELECT
+    workflow_exec_id, number, signal_id, name, payload, source, received_at, taken_by
+FROM signals
+WHERE workflow_exec_id = :workflow_exec_id
+ORDER BY number;

@@ -77,4 +77,9 @@ WHERE task_states.workflow_exec_id = fresh.workflow_exec_id
 
 -- name: list_task_states
 -- Every task of a run, in the order they began.
-SELECT * FROM task_states WHERE workflow_exec_id = :workflow_exec_id ORDER BY seq;
+SELECT
+    workflow_exec_id, seq, task_id, execution_type, status, parent_seq, position, attempt,
+    retries, wake_at, input, output, error, version, created_at, updated_at, history
+FROM task_states
+WHERE workflow_exec_id = :workflow_exec_id
+ORDER BY seq;

@@ -84,7 +84,11 @@ WHERE workflow_states.workflow_exec_id = fresh.workflow_exec_id
 
 -- name: get_workflow_state
 -- One run.
-SELECT * FROM workflow_states WHERE workflow_exec_id = :workflow_exec_id;
+SELECT
+    workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
+    idempotency_key, recoveries, version, created_at, updated_at, origin, history, node_id
+FROM workflow_states
+WHERE workflow_exec_id = :workflow_exec_id;
 
 -- name: find_idempotency_key
 -- The run that a repeated start request already began.
@@ -117,7 +121,10 @@ LIMIT :row_limit;
 
 -- name: list_active_workflow_states
 -- Runs that have not ended, oldest first, a page at a time.
-SELECT * FROM workflow_states
+SELECT
+    workflow_exec_id, workflow_id, definition_hash, status, input, output, error, started_by,
+    idempotency_key, recoveries, version, created_at, updated_at, origin, history, node_id
+FROM workflow_states
 WHERE status IN ('PENDING', 'RUNNING', 'WAITING', 'PAUSED') AND workflow_exec_id > :after
 ORDER BY workflow_exec_id
 LIMIT :row_limit;

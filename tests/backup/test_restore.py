@@ -31,6 +31,7 @@ from appliance.errors import (
 from appliance.store import migrations, open_database
 from appliance.store.datadir import DataDirectory
 from tests.backup import ledger
+from tests.store import later
 
 ROOT = Path(__file__).parents[2]
 ORIGIN = Origin(program="1.2.3", driver="sqlite", created_at="2026-11-21T09:00:00Z")
@@ -266,10 +267,23 @@ def test_no_database(data: DataDirectory, tmp_path: Path) -> None:
 
 
 def test_archive_of_a_newer_program(data: DataDirectory, database: Path, tmp_path: Path) -> None:
-    """A schema that this program does not know is refused with exit code 78."""
-    path = forge(tmp_path / "x.zip", database, Facts(migrations.latest() + 1, {}))
-    assert_refused(data, path, DatabaseTooNew, "made by version 1.2.3 with schema")
+    """A schema that this program cannot use is refused with exit code 78."""
+    later.apply(DatabaseSettings(path=str(database)), later.EXPANDING, later.CONTRACTING)
+    path = forge(tmp_path / "x.zip", database, inspection.facts(database))
+    assert_refused(data, path, DatabaseTooNew, "The database in the archive has migration")
     assert DatabaseTooNew.exit_code == 78
+
+
+def test_archive_of_a_newer_program_that_only_added(
+    data: DataDirectory, database: Path, tmp_path: Path
+) -> None:
+    """A schema that this program can use is restored, with what it does not know."""
+    later.apply(DatabaseSettings(path=str(database)), later.EXPANDING)
+    path = forge(tmp_path / "x.zip", database, inspection.facts(database))
+    done = put_back(path, data)
+    assert done.manifest.schema == migrations.latest() + 1
+    assert done.manifest.counts["moods"] == 0
+    migrations.check(ledger.settings(data.path))
 
 
 def test_no_room(backup: Path, data: DataDirectory, monkeypatch: pytest.MonkeyPatch) -> None:

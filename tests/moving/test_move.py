@@ -17,6 +17,7 @@ from appliance.config import DatabaseSettings
 from appliance.errors import (
     Conflict,
     DamagedArchive,
+    DatabaseTooNew,
     InvalidInput,
     Locked,
     NotEmpty,
@@ -30,6 +31,7 @@ from appliance.moving.move import export_to, import_from, merge_from, move
 from appliance.store import snapshot
 from appliance.store.reserving import alone
 from appliance.store.tables import TABLES, Tables
+from tests.store import later
 
 from .conftest import Ends
 from .filled import ODD, ROWS, fill
@@ -54,7 +56,10 @@ def test_every_table_is_moved(sqlite_settings: DatabaseSettings) -> None:
     with closing(sqlite3.connect(sqlite_settings.path)) as connection:
         rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         found = {name for (name,) in rows}
-    assert found - set(TABLES) == {"probe", "schema_migrations", "nodes", "commands"}
+    assert found - set(TABLES) == {
+        *("probe", "nodes", "commands"),
+        *("schema_migrations", "schema_compatibility"),
+    }
 
 
 def test_every_column_is_moved(sqlite_settings: DatabaseSettings) -> None:
@@ -223,6 +228,16 @@ def test_a_database_that_does_not_last_or_is_not_there_is_refused(
         export_to(memory, tmp_path / "x.zip")
     with pytest.raises(NotFound, match="no database"):
         move(absent, directory, sqlite_settings, QUIET)
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_what_is_not_known_is_not_left_behind(ends: Ends, directory: Path, tmp_path: Path) -> None:
+    """A program can work with a newer schema and not know what else is to be moved."""
+    later.apply(ends.source, later.EXPANDING)
+    with pytest.raises(DatabaseTooNew, match="does not know"):
+        export_to(ends.source, tmp_path / "x.zip")
+    with pytest.raises(DatabaseTooNew, match="does not know"):
+        move(ends.source, directory, ends.target, QUIET)
     assert not list(tmp_path.glob("x*"))
 
 

@@ -197,7 +197,7 @@ def test_a_lost_connection_leaves_the_old_version_or_the_new(
         script.up.count("CREATE ") + script.up.count("ALTER TABLE")
         for script in migrations.scripts("postgres")
     )
-    numbers = range(1, total + 2)  # one more for the table of the ledger
+    numbers = range(1, total + 3)  # two more for the tables of the ledger
     chosen = random.Random(seed).sample(numbers, 4) if TIER == "short" else numbers
     for number in chosen:
         with postgres_server.database("template0") as conninfo:
