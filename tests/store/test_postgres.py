@@ -390,7 +390,7 @@ def test_what_runs_did_takes_two_round_trips(
 ) -> None:
     """All that a batch stores goes out at once, with the BEGIN; then comes the COMMIT."""
     definition: Columns = {"hash": "hash", "workflow_id": "f", "source": "{}", "created_at": 1}
-    numbers = ("session", "runs", "calls", "started_at", "lease_until")
+    numbers = ("session", "runs", "calls", "started_at", "renewed_at", "lease_until")
     member: Columns = {"id": "one", **dict.fromkeys(("home", "name", "version", "url"), "")}
     member |= dict.fromkeys(numbers, 1)
     with Line(postgres_server.socket) as line:
