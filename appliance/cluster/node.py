@@ -287,9 +287,11 @@ class Node:
         former = nodes.get(node_id)
         if former is None or not nodes.renew({**row, **self._leased(now)}):
             return _State([], now)
-        if former["lease_until"] < now:  # the database was away, and the others were as late
+        if _is_over(
+            former, now
+        ):  # the database was away or its clock was set, and all were as late
             return _State(nodes.all(), now)
-        if any(member["lease_until"] < now for member in nodes.all()):
+        if any(_is_over(member, now) for member in nodes.all()):
             nodes.evict(node_id, now)
         dead = self._bury(tx, node_id, now)
         return _State(nodes.all(), now, dead)
@@ -315,3 +317,9 @@ class Node:
     def _keep(self, work: Any) -> None:
         self._work.add(task := asyncio.create_task(work))
         task.add_done_callback(self._work.discard)
+
+
+def _is_over(member: Row, now: int) -> bool:
+    """Whether a lease is over, or was given by a clock that was put back since by more than a lease."""
+    given, until = member["renewed_at"], member["lease_until"]
+    return bool(until < now or given - (until - given) > now)

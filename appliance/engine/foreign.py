@@ -16,12 +16,11 @@ from appliance import clock
 from appliance.cluster.membership import Membership
 from appliance.engine import history
 from appliance.engine.driver import EVERY_RUN, Driver
+from appliance.engine.recovery import stored_run
 from appliance.engine.run import StoredRun
 from appliance.engine.status import TERMINAL
 from appliance.errors import ApplianceError
 from appliance.store.database import Database, Row, Transaction, settle
-from appliance.store.task_states import TaskStates
-from appliance.store.workflow_states import WorkflowStates
 
 LOOK_AGAIN = 2.0
 """Seconds after which a run is looked at of which nothing was told."""
@@ -97,7 +96,7 @@ class Foreign:
         """Have those look who watch a run here; *told* is its id and the number of its first news."""
         exec_id, _, first = told.partition(" ")
         for known in [exec_id] if exec_id else list(self._watched):
-            if known in self._watched and known not in {EVERY_RUN, *self._driver.live}:
+            if known in self._watched and self._is_elsewhere(known):
                 self._driver.feed.stir(known)
                 self._begin(self._look(known))
         if self._all and first:
@@ -105,6 +104,9 @@ class Foreign:
             if not self._telling:
                 self._telling = True
                 self._begin(self._tell_all())
+
+    def _is_elsewhere(self, exec_id: str) -> bool:
+        return exec_id != EVERY_RUN and exec_id not in self._driver.live
 
     async def _tell_all(self) -> None:
         """Tell those who watch all runs the news, a few runs at a time."""
@@ -136,7 +138,7 @@ class Foreign:
         self._poll = None
         self._moved("")
         for exec_id in self._watched:
-            if exec_id not in self._driver.live:
+            if exec_id == EVERY_RUN or self._is_elsewhere(exec_id):
                 self._node.tell("watch", exec_id)
         if self._watched:
             self._poll_later()
@@ -144,24 +146,13 @@ class Foreign:
     async def _look(self, exec_id: str) -> None:
         """Tell those who wait for a run when it has ended."""
         try:
-            stored = await settle(self._database.read(partial(_ended, exec_id=exec_id)))
+            stored = await settle(self._database.read(partial(stored_run, exec_id=exec_id)))
         except ApplianceError:  # it is looked at again
             return
-        if stored is not None:
+        if stored is not None and stored.run["status"] in TERMINAL:
             self._driver.tell_end(exec_id, stored)
 
 
-def _ended(tx: Transaction, *, exec_id: str) -> StoredRun | None:
-    row = WorkflowStates(tx).get(exec_id)
-    if row is None or row["status"] not in TERMINAL:
-        return None
-    return StoredRun(row, TaskStates(tx).of_run(exec_id))
-
-
 def _rows(tx: Transaction, *, exec_ids: list[str]) -> list[StoredRun]:
-    rows = [WorkflowStates(tx).get(exec_id) for exec_id in exec_ids]
-    return [
-        StoredRun(row, TaskStates(tx).of_run(row["workflow_exec_id"]))
-        for row in rows
-        if row is not None
-    ]
+    found = (stored_run(tx, exec_id) for exec_id in exec_ids)
+    return [stored for stored in found if stored is not None]

@@ -11,7 +11,7 @@ from appliance import clock
 from appliance.engine.admission import Admission
 from appliance.engine.changes import Recover, SetAside
 from appliance.engine.program import Program, compile_program
-from appliance.engine.run import Run, Surroundings, load
+from appliance.engine.run import Run, StoredRun, Surroundings, load
 from appliance.errors import NotFound
 from appliance.failpoint import failpoint
 from appliance.store.database import Database, Param, Row, Transaction, settle
@@ -91,16 +91,22 @@ def after_stop(run: Run) -> Recover | SetAside:
     return SetAside(clock.now_us())
 
 
+def stored_run(tx: Transaction, exec_id: str) -> StoredRun | None:
+    """Return what is stored of a run, None when there is none."""
+    row = WorkflowStates(tx).get(exec_id)
+    return None if row is None else StoredRun(row, TaskStates(tx).of_run(exec_id))
+
+
 async def load_run(database: Database, exec_id: str, around: Surroundings) -> Run:
     """Return a run as it was last stored. Raises NotFound."""
 
     def rows(tx: Transaction) -> tuple[Row, list[Row], list[Row], str | None]:
-        state = WorkflowStates(tx).get(exec_id)
-        if state is None:
+        stored = stored_run(tx, exec_id)
+        if stored is None:
             msg = f"there is no run {exec_id!r}"
             raise NotFound(msg)
-        source = Definitions(tx).get(state["definition_hash"])
-        return state, TaskStates(tx).of_run(exec_id), Signals(tx).of_run(exec_id), source
+        source = Definitions(tx).get(stored.run["definition_hash"])
+        return *stored, Signals(tx).of_run(exec_id), source
 
     state, tasks, signals, source = await settle(database.read(rows))
     if source is None:

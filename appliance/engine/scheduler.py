@@ -181,7 +181,9 @@ class Scheduler:
     async def _begin(self, plans: Mapping[str, Plan], known: _Known, now_us: int) -> None:
         """Store from when on schedules count that are new or changed, and which ones are gone."""
         bases = {row["workflow_id"]: row["basis"] for row in known.rows.values()}
-        wanted = {name: _NOWHERE for name in bases if not self._is_scheduled(name)}
+        gone = [name for name in bases if not self._is_scheduled(name)]
+        # Another node may have other files for a while; who leads decides what is gone.
+        wanted = dict.fromkeys(gone, _NOWHERE) if self._resume else {}
         wanted |= {name: basis_of(plan.schedule) for name, plan in plans.items()}
         rows: list[dict[str, Param]] = [
             {"workflow_id": name, "basis": basis, "last_tick": now_us}

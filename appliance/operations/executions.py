@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from appliance import clock, ids
 from appliance.engine import history
 from appliance.engine.context import progress_of
 from appliance.engine.program import GROUPS, Program
+from appliance.engine.recovery import stored_run
 from appliance.engine.run import StoredRun, decode
 from appliance.engine.status import TERMINAL, Status
 from appliance.errors import Conflict, InvalidInput, NotFound
@@ -15,7 +17,6 @@ from appliance.language.model import Json
 from appliance.operations.actors import Actor
 from appliance.operations.pages import Page, decode_cursor, page_of
 from appliance.store.database import Row, Transaction, settle
-from appliance.store.task_states import TaskStates
 from appliance.store.workflow_states import LAST_ID, WorkflowStates
 
 if TYPE_CHECKING:
@@ -240,16 +241,11 @@ def task_of(state: dict[str, Any]) -> dict[str, Any]:
 
 async def read_rows(appliance: Appliance, exec_id: str) -> StoredRun:
     """Return what is stored of a run. Raises NotFound."""
-
-    def work(tx: Transaction) -> tuple[Row | None, list[Row]]:
-        row = WorkflowStates(tx).get(exec_id)
-        return row, TaskStates(tx).of_run(exec_id) if row is not None else []
-
-    row, tasks = await settle(appliance.db.read(work))
-    if row is None:
+    stored = await settle(appliance.db.read(partial(stored_run, exec_id=exec_id)))
+    if stored is None:
         msg = f"there is no run {exec_id!r}"
         raise NotFound(msg)
-    return StoredRun(row, tasks)
+    return stored
 
 
 def task_tree(exec_id: str, rows: list[Row]) -> dict[str, Any]:

@@ -42,15 +42,20 @@ SELECT id FROM nodes WHERE id = :id FOR KEY SHARE;
 -- of a transaction, and hold what others wait for.
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name IN (
-    SELECT 'compozy-' || session FROM nodes WHERE id <> :id AND lease_until < :now
+    SELECT 'compozy-' || session FROM nodes
+    WHERE id <> :id AND (lease_until < :now OR 2 * renewed_at - lease_until > :now)
 );
 
 -- name: find_dead_nodes (postgres only)
 -- Members whose lease is over, and those that began in this home and have no connection any more.
--- Who is in a transaction of its own is not dead.
+-- Who is in a transaction of its own is not dead. Who renewed more than a lease ahead of now did so
+-- by a clock that was put back since.
 SELECT id FROM nodes
 WHERE id <> :id
-    AND (lease_until < :now OR (home = :home AND pg_try_advisory_xact_lock(session)))
+    AND (
+        lease_until < :now OR 2 * renewed_at - lease_until > :now
+        OR (home = :home AND pg_try_advisory_xact_lock(session))
+    )
 FOR UPDATE SKIP LOCKED;
 
 -- name: disown_runs

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from appliance.config import DatabaseSettings
@@ -272,6 +273,24 @@ async def test_a_node_that_is_silent_is_declared_dead(pair: Pair) -> None:
     assert exec_id not in second.engine._driver.live
     assert await send(second, exec_id, {"by": "Ada", "yes": True})
     assert await first.engine.wait(exec_id, 30)
+
+
+async def test_the_clock_of_the_database_is_put_back(
+    pair: Pair, postgres_settings: DatabaseSettings
+) -> None:
+    """A lease from the future keeps nobody waiting for it, and costs no node that lives its place."""
+    first, second = pair
+    alive, dead = first.node.node_id, second.node.node_id
+    for task in node_of(second)._work:
+        task.cancel()
+    with psycopg.connect(postgres_settings.conninfo) as connection:
+        hour = 3_600_000_000
+        query = b"UPDATE nodes SET renewed_at = renewed_at + %s, lease_until = lease_until + %s"
+        connection.execute(query, (hour, hour))
+    for _ in range(2):
+        await node_of(first)._tick()
+    assert dead not in {node["id"] for node in await list_nodes(first, SYSTEM)}
+    assert alive == first.node.node_id
 
 
 async def test_who_was_killed_takes_up_its_own_at_once(
