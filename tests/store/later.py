@@ -16,8 +16,16 @@ EXPANDING = Script(
     LATEST + 1,
     "moods",
     LATEST,
-    "ALTER TABLE workflow_states ADD COLUMN mood TEXT; CREATE TABLE moods (id BIGINT PRIMARY KEY);",
-    "DROP TABLE moods; ALTER TABLE workflow_states DROP COLUMN mood;",
+    """
+    ALTER TABLE workflow_states ADD COLUMN mood TEXT;
+    ALTER TABLE nodes ADD COLUMN mood TEXT;
+    CREATE TABLE moods (id BIGINT PRIMARY KEY);
+    """,
+    """
+    DROP TABLE moods;
+    ALTER TABLE nodes DROP COLUMN mood;
+    ALTER TABLE workflow_states DROP COLUMN mood;
+    """,
 )
 CONTRACTING = Script(
     LATEST + 2,

@@ -217,7 +217,6 @@ def test_migrations_without_a_word_in_the_ledger_are_for_their_own_programs(
     migrations.up(empty)
     with connected(empty) as connection:
         connection.execute("DROP TABLE schema_compatibility")
-        connection.commit()
     migrations.check(empty)
     use(monkeypatch, FIRST)
     with pytest.raises(DatabaseTooNew, match="migration 2"):
