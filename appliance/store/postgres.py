@@ -415,6 +415,6 @@ class Readers:
 
     def _finish(self, connection: Connection) -> None:
         with suppress(psycopg.Error):
-            connection.rollback()
+            connection.commit()  # psycopg forgets what is prepared at each ROLLBACK
         if connection.closed:
             self._open.discard(connection)
