@@ -15,7 +15,7 @@ import structlog
 
 from appliance import clock, errors, ids
 from appliance.cluster.membership import Membership
-from appliance.errors import ApplianceError, Conflict, Unavailable
+from appliance.errors import ApplianceError, Conflict, OutcomeUnknown
 from appliance.store.commands import Commands
 from appliance.store.database import Database, Param, Row, settle
 
@@ -61,7 +61,7 @@ class Mailbox:
     ) -> Json:
         """Have a node do *kind* with a run that it holds; return what came of it.
 
-        Raises: Gone when it does not hold the run any more, Unavailable when it does not answer,
+        Raises: Gone when it does not hold the run any more, OutcomeUnknown when it does not answer,
         what it raised itself, and the errors of `Database`.
         """
         command_id = ids.new_id()
@@ -109,7 +109,10 @@ class Mailbox:
                 await self._forget(command_id)
                 return str(row["answer"])
         await self._forget(command_id)
-        raise Unavailable("The node that holds this run does not answer; try again in a moment.")
+        raise OutcomeUnknown(
+            "The server that holds the run does not answer; it may or may not do it: look before"
+            " repeating."
+        )
 
     async def _forget(self, command_id: str) -> None:
         await settle(self._db.write(lambda tx: Commands(tx).delete(command_id)))

@@ -25,6 +25,7 @@ from appliance.config import DatabaseSettings, NodeSettings
 from appliance.errors import ApplianceError, Fenced
 from appliance.store import open_wire
 from appliance.store.database import Database, Param, Row, T, Transaction, Work, refused, settle
+from appliance.store.locks import PATIENCE_S
 from appliance.store.nodes import Nodes
 from appliance.store.wire import Wire
 
@@ -73,6 +74,7 @@ class Node:
         self.on_joined: Callable[[], None] = lambda: None
         self.on_lead: Callable[[bool], None] = lambda _: None
         self.size = 1
+        self._has_a_former = False
         self._sure_until = 0.0
 
     async def open(self, load: Callable[[], Load]) -> None:
@@ -85,6 +87,7 @@ class Node:
         )
         self.hear("nodes", lambda _: self._changed.set())
         await self._join()
+        await self._outlive_the_former()
         self._keep(self._live())
 
     async def close(self) -> None:
@@ -215,6 +218,16 @@ class Node:
         log.info("node.joined", node=node_id, others=len(state.members) - 1)
         self._follow(state)
 
+    async def _outlive_the_former(self) -> None:
+        """Look for a moment whether the server before this one has gone, and left its runs behind.
+
+        PostgreSQL takes so long to notice. One that lives in a home of the same name stays.
+        """
+        deadline = clock.monotonic() + PATIENCE_S
+        while self._has_a_former and clock.monotonic() < deadline:
+            await asyncio.sleep(AFTER_THE_END)
+            await self._tick()
+
     def _shown(self, node_id: str) -> dict[str, Param]:
         """Return what others are shown, and what may change."""
         return {"id": node_id, "url": self._url, **self._load()._asdict()}
@@ -261,6 +274,8 @@ class Node:
         return bool(row["id"] == self.node_id)
 
     def _follow(self, state: _State) -> None:
+        homes = [row["home"] for row in state.members if not self._is_me(row)]
+        self._has_a_former = self._home in homes
         for dead in state.dead:
             log.warning("node.dead", node=dead)
         self.size = len(state.members)

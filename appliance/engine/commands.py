@@ -12,13 +12,18 @@ from appliance.engine.changes import Cancel, Event, Pause, Received, Recover, Re
 from appliance.engine.claiming import Claiming
 from appliance.engine.driver import Driver, Live
 from appliance.engine.run import Run
-from appliance.errors import Conflict, Unavailable
+from appliance.errors import Conflict, OutcomeUnknown, Unavailable
 from appliance.failpoint import failpoint
 from appliance.language.model import Json
 from appliance.store.database import Database
 
 MAX_SIGNALS = 1000
 """Signals that one run takes; a run that ignores more than that is waiting for something else."""
+
+_IN_DOUBT = (
+    "The server that held the run ended while it was asked; it may or may not have done it: look"
+    " before repeating."
+)
 
 ATTEMPTS = 3
 """How often somebody is looked for who holds a run, while nodes come and go."""
@@ -49,16 +54,23 @@ class Commands:
     async def give(self, kind: str, exec_id: str, given: Mapping[str, Json] | None = None) -> Json:
         """Have the run do *kind*; return what came of it once that is durable.
 
-        Raises: NotFound, Conflict, Unavailable when the node that holds it does not answer, and the
-        errors of `Database.write`.
+        Raises: NotFound, Conflict, OutcomeUnknown when the node that holds it ended or did not answer,
+        and the errors of `Database.write`.
         """
-        for _ in range(ATTEMPTS):
-            holder = await self._other_holder(exec_id)
-            with suppress(Gone):
-                if holder is None:
-                    return await self._perform(kind, exec_id, given or {})
-                return await self._mailbox.ask(holder, exec_id, kind, given or {})
-        raise Unavailable(f"Run {exec_id} is going from node to node; try again in a moment.")
+        asked = False
+        try:
+            for _ in range(ATTEMPTS):
+                holder = await self._other_holder(exec_id)
+                with suppress(Gone):
+                    if holder is None:
+                        return await self._perform(kind, exec_id, given or {})
+                    asked = True
+                    return await self._mailbox.ask(holder, exec_id, kind, given or {})
+        except (Conflict, Unavailable) as error:
+            if not asked or holder is not None:
+                raise
+            raise OutcomeUnknown(_IN_DOUBT) from error  # who was asked before may have done it
+        raise OutcomeUnknown(_IN_DOUBT)
 
     async def _other_holder(self, exec_id: str) -> str | None:
         """Return the node that holds a run, None when it is this one or the run has ended."""

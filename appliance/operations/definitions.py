@@ -57,6 +57,10 @@ class Definitions:
         self._db = db
         self._load = load
         self._rows: dict[Name, Row] = {}
+        self._in_force: dict[Name, str] = {}
+        """The texts of which the project in force was made, beside its files."""
+        self._read_of = self._in_force
+        """Those of the project that was read last."""
         self.follower: Follower
         self.tell: Callable[[Transaction], None] = lambda _: None
         """Tells other servers in the transaction that changes what is stored."""
@@ -82,6 +86,7 @@ class Definitions:
     async def _take_stored(self, lenient: bool) -> None:
         try:
             self.project = await self._read({})
+            self._in_force = self._read_of
         except InvalidProject as error:
             if not lenient:
                 raise
@@ -143,16 +148,17 @@ class Definitions:
                     raise
                 failpoint("definition.stored")
                 await self._enforce(project)
+                if self._texts({}) != self._in_force:  # another server changed something as well
+                    self.look()
             return self.project
 
     async def _look_again(self) -> None:
         """Go by what is stored, as soon as the database tells what that is."""
         try:
             async with self._alone:
-                rows = _by_name(await settle(self._db.read(lambda tx: Resources(tx).all())))
-                if rows == self._rows:
+                self._rows = _by_name(await settle(self._db.read(lambda tx: Resources(tx).all())))
+                if self._texts({}) == self._in_force:
                     return
-                self._rows = rows
                 project = await self._read({})
                 await self.follower.prepare(project)
                 await self._enforce(project)
@@ -165,9 +171,15 @@ class Definitions:
     async def _read(self, changes: Changes) -> Project:
         if self._load is None:
             raise NotSupported("This project was not read from files, so nothing can be changed.")
+        texts = self._texts(changes)
+        resources = [(*name, text) for name, text in sorted(texts.items())]
+        project = await asyncio.to_thread(self._load, resources)
+        self._read_of = texts
+        return project
+
+    def _texts(self, changes: Changes) -> dict[Name, str]:
         texts = {**{name: row["text"] for name, row in self._rows.items()}, **changes}
-        resources = [(*name, text) for name, text in sorted(texts.items()) if text is not None]
-        return await asyncio.to_thread(self._load, resources)
+        return {name: text for name, text in texts.items() if text is not None}
 
     def _store(
         self,
@@ -192,7 +204,7 @@ class Definitions:
 
     async def _enforce(self, project: Project) -> None:
         await self.follower.follow(project)
-        self.project = project
+        self.project, self._in_force = project, self._read_of
 
     async def _to_the_end(self, change: Coroutine[Any, Any, T]) -> T:
         """Finish a change also when who asked for it has left: half of one is none."""

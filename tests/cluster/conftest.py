@@ -18,7 +18,6 @@ from tests.engine.test_engine import PROJECT, ledger
 
 __all__ = ["ledger"]
 
-LEASE_S = 3.0
 Join = Callable[[str], AbstractAsyncContextManager[Appliance]]
 
 
@@ -42,7 +41,13 @@ def max_runs() -> int:
 
 
 @pytest.fixture
-def join(postgres_settings: DatabaseSettings, tmp_path: Path, max_runs: int) -> Join:
+def lease() -> float:
+    """How many seconds a server may be silent."""
+    return 3.0
+
+
+@pytest.fixture
+def join(postgres_settings: DatabaseSettings, tmp_path: Path, max_runs: int, lease: float) -> Join:
     """Give a way to start one more server by its name."""
 
     @asynccontextmanager
@@ -53,7 +58,7 @@ def join(postgres_settings: DatabaseSettings, tmp_path: Path, max_runs: int) -> 
             data_dir=tmp_path / name / "data",
             database=postgres_settings,
             runtime=RuntimeSettings(max_runs=max_runs),
-            node=NodeSettings(name=name, lease=LEASE_S),
+            node=NodeSettings(name=name, lease=lease),
         )
         project = load_project(PROJECT, {})
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from appliance.config import DatabaseSettings
+from appliance.engine.driver import EVERY_RUN
 from appliance.engine.history import RunEvent
 from appliance.errors import Conflict, Fenced, NotFound
 from appliance.operations import resources, schedules, watching
@@ -160,7 +161,7 @@ async def test_all_runs_can_be_watched_from_anywhere(pair: Pair) -> None:
     first, second = pair
     ring = watching.Ring(second.engine.feed)
     second.engine.watch_all(ring)
-    await asyncio.sleep(0.2)
+    await eventually(lambda: EVERY_RUN in first.engine._driver.wanted)
     runs = [await start(server, "twelve", names=["Ada"], pause=0) for server in (*pair, *pair)]
     for exec_id in runs:
         assert await first.engine.wait(exec_id, 30)
@@ -293,6 +294,7 @@ async def test_the_clock_of_the_database_is_put_back(
     assert alive == first.node.node_id
 
 
+@pytest.mark.parametrize("lease", [600.0])
 async def test_who_was_killed_takes_up_its_own_at_once(
     join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,9 +305,9 @@ async def test_who_was_killed_takes_up_its_own_at_once(
         monkeypatch.setattr(node_of(second), "node_id", None)  # so that it says nothing at its end
     began = asyncio.get_running_loop().time()
     async with join("second") as again:
-        assert exec_id in again.engine._driver.live
+        await eventually(lambda: exec_id in again.engine._driver.live)
         assert [("second", True)] == await names(again)
-    assert asyncio.get_running_loop().time() - began < 2
+    assert asyncio.get_running_loop().time() - began < 60
 
 
 async def test_a_home_that_was_copied_buries_nobody(join: Join) -> None:

@@ -40,10 +40,18 @@ class Findings(msgspec.Struct):
         return self.lost + self.doubled + self.corrupt
 
 
-def judge(server: Server, history: History, crashes: int, patience_s: float = 60.0) -> Findings:
+def judge(
+    server: Server,
+    history: History,
+    crashes: int,
+    patience_s: float = 60.0,
+    *,
+    in_order: bool = True,
+) -> Findings:
     """Compare what a running server holds with what it said. Open writes are settled by this.
 
-    Every run has ended *patience_s* seconds from now, or it is lost.
+    Every run has ended *patience_s* seconds from now, or it is lost. Attempts are called *in_order*,
+    unless a server was halted: a call that was on its way comes when it goes on.
     """
     findings = Findings()
     deadline = time.monotonic() + patience_s
@@ -58,7 +66,8 @@ def judge(server: Server, history: History, crashes: int, patience_s: float = 60
         _judge_run(findings, run, len(run["input"]["names"]))
     calls = ledger(server.home / "ledger")
     for task, attempt in attempts([*runs, *answered]):
-        _judge_calls(findings, task, attempt, calls.get(task, []), crashes)
+        called = calls.get(task, [])
+        _judge_calls(findings, task, attempt, called if in_order else sorted(called), crashes)
     return findings
 
 

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from subprocess import Popen
 from typing import NamedTuple
@@ -19,8 +19,8 @@ import pytest
 from appliance.config import DatabaseSettings
 
 from .history import History, Outcome
-from .load import Load, run
-from .oracle import Findings, judge
+from .load import DEFINITION, Load, run
+from .oracle import Findings, judge, pages
 from .pulse import judge_pulse, project
 from .serving import Server
 from .tiers import sized
@@ -78,6 +78,10 @@ class Fleet:
         with psycopg.connect(self.database.conninfo) as connection:
             return connection.execute(query, (name,)).fetchone() is not None
 
+    def definitions(self) -> set[str]:
+        """Return the workflows that the first server knows."""
+        return {found["id"] for found in pages(self.servers[0], "/workflows", "workflows")}
+
     def _count(self, condition: str, value: str) -> int:
         query = f"SELECT count(*) FROM workflow_states {condition}".encode()
         with psycopg.connect(self.database.conninfo) as connection:
@@ -129,7 +133,10 @@ def pause_one(fleet: Fleet, member: Member) -> float:
 
 def judged(fleet: Fleet, history: History, faults: int, patience_s: float = 120) -> Findings:
     """Compare what the fleet holds with what its servers said."""
-    findings = judge(fleet.servers[0], history, faults, patience_s)
+    wanted = {write.name for write in history.of(DEFINITION) if write.outcome is Outcome.OK}
+    with suppress(AssertionError):  # the others are told of a definition; give them a moment
+        until(lambda: wanted <= fleet.definitions(), 10)
+    findings = judge(fleet.servers[0], history, faults, patience_s, in_order=False)
     pulse = judge_pulse(fleet.servers[0], patience_s=patience_s)
     findings.lost += pulse.lost
     findings.doubled += pulse.doubled

@@ -146,7 +146,7 @@ def test_an_open_door_is_seen(tmp_path: Path) -> None:
     )
     with server.running():
         people = People(server, "open")
-        found = " ".join(surprises(server, people, 8))
+        found = " ".join(surprises(server, people, 4))
         people.close()
     closed = [route for route, row in ACCESS.items() if row[STRANGER] == 401]
     assert [] == [route for route in closed if f"{route} for " not in found]

@@ -351,6 +351,9 @@ def test_the_first_of_several_hosts_may_be_down(postgres_settings: DatabaseSetti
     database.close()
 
 
+OURS = "application_name = 'compozy' AND datname = current_database()"
+
+
 def test_reads_use_no_more_connections_than_allowed(
     notes: PostgresDatabase, other: Other, postgres_settings: DatabaseSettings
 ) -> None:
@@ -358,7 +361,7 @@ def test_reads_use_no_more_connections_than_allowed(
     futures = [notes.read(lambda _: time.sleep(0.01)) for _ in range(40)]
     for future in futures:
         future.result(WAIT_S)
-    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'compozy'"
+    query = f"SELECT count(*) FROM pg_stat_activity WHERE {OURS}"
     row = other.execute(query).fetchone()
     assert row is not None
     assert row[0] == postgres_settings.max_open_conns == notes.statistics()["connections_open"]
@@ -369,7 +372,7 @@ def test_close_ends_all_connections(other: Other, postgres_settings: DatabaseSet
     db = open_notes(postgres_settings)
     numbers(db)
     db.close()
-    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'compozy'"
+    query = f"SELECT count(*) FROM pg_stat_activity WHERE {OURS}"
     deadline = time.monotonic() + WAIT_S
     while other.execute(query).fetchone() != (1,):  # the writer of `notes`
         assert time.monotonic() < deadline
