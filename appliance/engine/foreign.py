@@ -29,6 +29,7 @@ TOGETHER = 0.05
 """Seconds for which news of many runs gather."""
 
 AT_ONCE = 64
+REMEMBERED = 10_000
 
 WANTED_FOR = 10.0
 """Seconds for which others tell of a run after they heard that it is watched."""
@@ -48,7 +49,7 @@ class Foreign:
         self._news: dict[str, int] = {}
         """Runs that moved elsewhere, and the first number that is new, for those who watch all."""
         self._told: dict[str, int] = {}
-        """Up to which number those were told of runs that go on."""
+        """Up to which number those were told; news of what was read already may still come."""
         node.hear("moved", self._moved)
         node.hear("watch", self._want)
 
@@ -121,10 +122,12 @@ class Foreign:
 
     def _publish(self, row: Row, tasks: Sequence[Row], first: int) -> None:
         exec_id = row["workflow_exec_id"]
-        events = history.replay(row, tasks, after=self._told.pop(exec_id, first - 1))
+        told = self._told.pop(exec_id, first - 1)
+        events = history.replay(row, tasks, after=told)
         self._driver.feed.publish_to_all(events)
-        if row["status"] not in TERMINAL:
-            self._told[exec_id] = events[-1].number if events else first - 1
+        self._told[exec_id] = events[-1].number if events else told
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
 
     def _begin(self, look: Coroutine[None, None, None]) -> None:
         self._looks.add(task := asyncio.create_task(look))
