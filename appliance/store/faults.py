@@ -26,6 +26,10 @@ class Transient(Unavailable):
     """The database broke off; the same work may succeed at once in a fresh transaction."""
 
 
+class BrokenOff(Transient):
+    """The database broke the transaction off for the sake of another; the connection is still good."""
+
+
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
@@ -167,7 +171,7 @@ def of_postgres(error: Exception, columns: Callable[[str], str]) -> ApplianceErr
     if code in _POSTGRES_RULES:
         return Conflict("A rule of the database refused it.", constraint=_POSTGRES_RULES[code])
     if code in _POSTGRES_TRANSIENT:
-        return Transient(
+        return BrokenOff(
             f"PostgreSQL broke the transaction off ({code}) more than once; try again."
         )
     if code == "53100":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -15,9 +15,13 @@ from appliance import clock
 from appliance.config import DatabaseSettings
 from appliance.errors import ApplianceError, DatabaseTooNew, InvalidConfiguration
 from appliance.store.database import Transaction
+from appliance.store.faults import BrokenOff
 from appliance.store.schema import Schema, SqliteSchema, opened
 from appliance.store.sqlite_session import MEMORY
 from appliance.store.transaction import OpenTransaction
+
+ATTEMPTS = 4
+"""How often a migration is begun that was broken off for the sake of others."""
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _SECTIONS = re.compile(r"(?:-- since (\d+)\n)?-- up\n(.*)^-- down\n(.*)", re.DOTALL | re.MULTILINE)
@@ -191,11 +195,21 @@ def _step(schema: Schema, script: Script, *, applied: bool) -> Migration:
         (_note if applied else _forget)(ledger, migration)
 
     try:
-        schema.atomically(step)
+        _repeatedly(lambda: schema.atomically(step))
     except ApplianceError as error:
         message = f"Migration {script.number:04}_{script.name} failed and left nothing behind: "
         raise type(error)(message + error.message) from error
     return migration
+
+
+def _repeatedly(apply: Callable[[], None]) -> None:
+    """Apply something again where PostgreSQL broke it off: a server that goes on locks the same tables."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return apply()
+        except BrokenOff:
+            continue
+    return apply()
 
 
 def _note(ledger: Transaction, migration: Migration) -> None:
