@@ -11,7 +11,7 @@ import pytest
 
 from appliance.config import DatabaseSettings
 
-from .oracle import Findings, ledger
+from .oracle import Findings, ledger, pages
 from .pulse import judge_pulse, project
 from .serving import Server
 from .tiers import kinds, sized
@@ -23,16 +23,28 @@ KILLS = sized(2, 10, 100)
 def pulsed(server: Server, seed: str, kills: int) -> Findings:
     """Kill a server whose schedule goes on, and look what became of every second."""
     dice = random.Random(seed)
-    for _ in range(kills):
+    with server.running():
+        beat(server)
+    time.sleep(1)  # a second passes in which no server is there
+    for _ in range(kills - 1):
         with server.running():  # leaving is a kill -9
             time.sleep(dice.uniform(0.05, 2.5))
     with server.running():
-        time.sleep(1)
+        beat(server)
         found = judge_pulse(server)
     for task, calls in ledger(server.home / "ledger").items():
         if calls != sorted(set(calls)):
             found.doubled.append(f"an attempt of task {task} was called twice: {calls}")
     return found
+
+
+def beat(server: Server, within_s: float = 10.0) -> None:
+    """Wait until the schedule has started one run more."""
+    path, deadline = "/schedules/pulse/ticks", time.monotonic() + within_s
+    before = len(list(pages(server, path, "ticks")))
+    while len(list(pages(server, path, "ticks"))) == before:
+        assert time.monotonic() < deadline, server.log
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("database", kinds("postgres"), indirect=True)
