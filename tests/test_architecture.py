@@ -31,7 +31,7 @@ LAYERS = [
     ["backup"],
     ["store"],
     ["atomic", "config", "log"],
-    ["clock", "errors", "failpoint", "ids", "lean"],
+    ["background", "clock", "errors", "failpoint", "ids", "lean"],
 ]
 """From top to bottom. A module imports from its own layer and from lower ones."""
 

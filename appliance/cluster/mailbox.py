@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from appliance import clock, errors, ids
+from appliance.background import Background
 from appliance.cluster.membership import Membership
 from appliance.errors import ApplianceError, Conflict, OutcomeUnknown
 from appliance.store.commands import Commands
@@ -47,14 +48,13 @@ class Mailbox:
         self._perform = perform
         self._answers: dict[str, asyncio.Event] = {}
         self._taken: set[str] = set()
-        self._work: set[asyncio.Task[None]] = set()
+        self._work = Background()
         node.hear("command", self._called)
         node.hear("answer", self._answered)
 
     def close(self) -> None:
         """Answer nobody any more."""
-        for task in self._work:
-            task.cancel()
+        self._work.cancel()
 
     async def ask(
         self, node_id: str, exec_id: str, kind: str, arguments: Mapping[str, Json]
@@ -125,7 +125,7 @@ class Mailbox:
 
     def _called(self, node_id: str) -> None:
         if node_id in ("", self._node.node_id):
-            self._begin(self._look())
+            self._work.begin(self._look())
 
     async def _look(self) -> None:
         node_id = self._node.node_id
@@ -139,7 +139,7 @@ class Mailbox:
         for row in rows:
             if row["id"] not in self._taken:
                 self._taken.add(row["id"])
-                self._begin(self._answer(row))
+                self._work.begin(self._answer(row))
 
     async def _answer(self, row: Row) -> None:
         command_id = row["id"]
@@ -164,10 +164,6 @@ class Mailbox:
             problem = {"code": error.code, "message": error.message, "details": error.details}
             return msgspec.json.encode({"problem": problem}).decode()
         return msgspec.json.encode({"value": value}).decode()
-
-    def _begin(self, work: Any) -> None:
-        self._work.add(task := asyncio.create_task(work))
-        task.add_done_callback(self._work.discard)
 
 
 def _opened(answer: str) -> Json:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from appliance import __version__, clock, ids
+from appliance.background import Background
 from appliance.clock import MICROSECONDS
 from appliance.cluster.membership import Hear, Load
 from appliance.config import DatabaseSettings, NodeSettings
@@ -65,7 +66,7 @@ class Node:
         self._sender = ids.new_id()
         self._hearers: dict[str, list[Hear]] = {}
         self._started_at = clock.now_us()
-        self._work: set[asyncio.Task[None]] = set()
+        self._work = Background()
         self._wire: Wire | None = None
         self.node_id: str | None = None
         self.leads = False
@@ -88,13 +89,11 @@ class Node:
         self.hear("nodes", lambda _: self._changed.set())
         await self._join()
         await self._outlive_the_former()
-        self._keep(self._live())
+        self._work.begin(self._live())
 
     async def close(self) -> None:
         """Give everything back and leave, as far as the database can be reached."""
-        for task in self._work:
-            task.cancel()
-        await asyncio.gather(*self._work, return_exceptions=True)
+        await self._work.stop()
         node_id, self.node_id = self.node_id, None
         if node_id is not None:
             with suppress(ApplianceError):
@@ -190,7 +189,7 @@ class Node:
         self.node_id = None
         self._lead(leads=False)
         self.on_lost()
-        self._keep(self._rejoin())
+        self._work.begin(self._rejoin())
 
     async def _rejoin(self) -> None:
         while self.node_id is None:
@@ -328,10 +327,6 @@ class Node:
         nodes.delete(node_id)
         self.tell_with(tx, "nodes")
         self.tell_with(tx, "orphans")
-
-    def _keep(self, work: Any) -> None:
-        self._work.add(task := asyncio.create_task(work))
-        task.add_done_callback(self._work.discard)
 
 
 def _is_over(member: Row, now: int) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from appliance import clock
+from appliance.background import Background
 from appliance.clock import MICROSECONDS
 from appliance.cluster.membership import Membership
 from appliance.engine.admission import Admission
@@ -103,7 +104,7 @@ class Driver:
         self._watchers: dict[str, set[asyncio.Future[StoredRun]]] = {}
         self.counts: Counter[str] = Counter()
         """How many runs were STARTED, and how many ended in each state, since the server began."""
-        self._take_ups: set[asyncio.Task[None]] = set()
+        self._work = Background()
         self._closing = False
 
     def open(self, database: Database) -> None:
@@ -226,7 +227,7 @@ class Driver:
     def admit(self) -> None:
         """Let runs begin that are next in line, while there is room."""
         while not self._closing and (exec_id := self._admission.next()) is not None:
-            self._in_background(self._take_up(exec_id, Start(clock.now_us())))
+            self._work.begin(self._take_up(exec_id, Start(clock.now_us())))
         self.on_room()
 
     def _retire(self, live: Live) -> None:
@@ -264,15 +265,10 @@ class Driver:
         if isinstance(error, (StorageBroken, Fenced)):
             return  # another server takes the run up, or the next process does
         if run.version or isinstance(error, OutcomeUnknown):
-            self._in_background(self._take_up(run.id, then))
+            self._work.begin(self._take_up(run.id, then))
         else:
             self._admission.leave(run.id)
             self.admit()
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._take_ups.add(task)
-        task.add_done_callback(self._take_ups.discard)
 
     async def _take_up(self, exec_id: str, event: Event) -> None:
         """Go on with a run that is not in memory: one that was refused, or is next in line."""
@@ -315,7 +311,7 @@ class Driver:
         if self._node.sure:
             self._call(live, task)
         else:
-            self._in_background(self._call_when_sure(live, task, task.attempt))
+            self._work.begin(self._call_when_sure(live, task, task.attempt))
 
     async def _call_when_sure(self, live: Live, task: TaskState, attempt: int) -> None:
         sure = await self._node.made_sure()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
 from appliance import clock
+from appliance.background import Background
 from appliance.cluster.membership import Membership
 from appliance.engine import history
 from appliance.engine.driver import EVERY_RUN, Driver
@@ -42,7 +43,7 @@ class Foreign:
         self._database = database
         self._driver = driver
         self._watched: Counter[str] = Counter()
-        self._looks: set[asyncio.Task[None]] = set()
+        self._looks = Background()
         self._poll: asyncio.TimerHandle | None = None
         self._node = node
         self._all = self._telling = False
@@ -55,8 +56,7 @@ class Foreign:
 
     def close(self) -> None:
         """Look at nothing more."""
-        for look in self._looks:
-            look.cancel()
+        self._looks.cancel()
         if self._poll is not None:
             self._poll.cancel()
 
@@ -99,12 +99,12 @@ class Foreign:
         for known in [exec_id] if exec_id else list(self._watched):
             if known in self._watched and self._is_elsewhere(known):
                 self._driver.feed.stir(known)
-                self._begin(self._look(known))
+                self._looks.begin(self._look(known))
         if self._all and first:
             self._news.setdefault(exec_id, int(first))
             if not self._telling:
                 self._telling = True
-                self._begin(self._tell_all())
+                self._looks.begin(self._tell_all())
 
     def _is_elsewhere(self, exec_id: str) -> bool:
         return exec_id != EVERY_RUN and exec_id not in self._driver.live
@@ -128,10 +128,6 @@ class Foreign:
         self._told[exec_id] = events[-1].number if events else told
         if len(self._told) > REMEMBERED:
             del self._told[next(iter(self._told))]
-
-    def _begin(self, look: Coroutine[None, None, None]) -> None:
-        self._looks.add(task := asyncio.create_task(look))
-        task.add_done_callback(self._looks.discard)
 
     def _poll_later(self) -> None:
         if self._poll is None:

@@ -7,7 +7,7 @@ noticed. Where there is no schedule it sleeps for ever. Nothing is written unles
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from heapq import heapify, heappop, heappush
@@ -16,6 +16,7 @@ from typing import NamedTuple
 import structlog
 
 from appliance import clock
+from appliance.background import Background
 from appliance.clock import MICROSECONDS
 from appliance.engine.plans import Plan, basis_of, effective
 from appliance.engine.runner import Engine
@@ -64,7 +65,7 @@ class Scheduler:
         """Every schedule that can be understood, by workflow."""
         self._heap: list[tuple[int, str]] = []
         self._seen = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._work = Background()
         self._believed = False
 
     async def open(self, *, resume: bool = True) -> None:
@@ -78,21 +79,19 @@ class Scheduler:
         if resume:
             self._node.on_lead = self._lead
             self._node.hear("schedules", self._told)
-            self._keep(self._run())
+            self._work.begin(self._run())
 
     async def close(self) -> None:
         """Start nothing more. A tick that is cut off is found by the next server."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._work.stop()
 
     def _lead(self, leads: bool) -> None:
         """Begin to see to the schedules, or leave that to another node."""
         self._resume = leads
-        self._keep(self.follow())
+        self._work.begin(self.follow())
 
     def _told(self, workflow_id: str) -> None:
-        self._keep(self.follow(workflow_id or None))
+        self._work.begin(self.follow(workflow_id or None))
 
     @property
     def clock_is_set(self) -> bool:
@@ -301,7 +300,7 @@ class Scheduler:
     def _await_turn(self, plan: Plan) -> None:
         if self._resume and plan.schedule.enabled and plan.waiting and not plan.has_waiter:
             plan.has_waiter = True
-            self._keep(self._take_turn(plan))
+            self._work.begin(self._take_turn(plan))
 
     async def _take_turn(self, plan: Plan) -> None:
         for exec_id in list(plan.runs.values()):
@@ -315,10 +314,6 @@ class Scheduler:
                 log.warning("schedule.delayed", workflow_id=plan.workflow_id, error=error.message)
                 await asyncio.sleep(RETRY_AFTER)
         plan.has_waiter = False
-
-    def _keep(self, work: Coroutine[None, None, None]) -> None:
-        self._tasks.add(task := asyncio.create_task(work))
-        task.add_done_callback(self._tasks.discard)
 
 
 def _known(tx: Transaction, *, only: str | None) -> _Known:

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from appliance import clock
+from appliance.background import Background
 from appliance.errors import (
     ApplianceError,
     InvalidProject,
@@ -65,7 +66,7 @@ class Definitions:
         self.tell: Callable[[Transaction], None] = lambda _: None
         """Tells other servers in the transaction that changes what is stored."""
         self._alone = asyncio.Lock()
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._work = Background()
 
     @classmethod
     async def open(
@@ -119,7 +120,7 @@ class Definitions:
 
     def look(self) -> None:
         """Go by what is stored, as soon as may be: another server may have changed it."""
-        self._begin(self._look_again())
+        self._work.begin(self._look_again())
 
     async def _reload(self) -> list[str]:
         async with self._alone:
@@ -144,7 +145,7 @@ class Definitions:
                         self._db.write(lambda tx: self._store(tx, actor, changes, note))
                     )
                 except OutcomeUnknown:
-                    self._begin(self._look_again())
+                    self._work.begin(self._look_again())
                     raise
                 failpoint("definition.stored")
                 await self._enforce(project)
@@ -164,7 +165,7 @@ class Definitions:
                 await self._enforce(project)
         except Unavailable:
             await asyncio.sleep(RETRY_AFTER)
-            self._begin(self._look_again())
+            self._work.begin(self._look_again())
         except ApplianceError as error:
             log.warning("definitions.left_out", why=error.message)
 
@@ -208,13 +209,7 @@ class Definitions:
 
     async def _to_the_end(self, change: Coroutine[Any, Any, T]) -> T:
         """Finish a change also when who asked for it has left: half of one is none."""
-        return await asyncio.shield(self._begin(change))
-
-    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return task
+        return await asyncio.shield(self._work.begin(change))
 
 
 def _by_name(rows: Iterable[Row]) -> dict[Name, Row]:

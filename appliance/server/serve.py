@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 from uvicorn.server import ServerState
 
+from appliance.background import Background
 from appliance.config import Settings
 from appliance.errors import ApplianceError, StorageBroken, Unavailable
 from appliance.language.model import Project
@@ -162,14 +163,8 @@ class Stop:
 @contextmanager
 def reloading_on_hangup(appliance: Appliance) -> Iterator[None]:
     """Read the project again at each SIGHUP; where it is wrong the former one goes on."""
-    loop, under_way = asyncio.get_running_loop(), set[asyncio.Task[None]]()
-
-    def begin() -> None:
-        task = loop.create_task(_reload(appliance))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, begin)
+    loop, work = asyncio.get_running_loop(), Background()
+    loop.add_signal_handler(signal.SIGHUP, lambda: work.begin(_reload(appliance)))
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from appliance.background import Background
 from appliance.errors import ApplianceError
 from appliance.tools.calls import Done, ToolFailure, ToolOutcome, ToolRequest, ToolResult
 
@@ -32,14 +33,11 @@ class Coroutines:
 
     def __init__(self, function: Function) -> None:
         self._function = function
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._work = Background()
 
     def submit(self, request: ToolRequest, done: Done) -> CoroutineCall:
         """Begin a call. *done* gets the outcome on the event loop, later, unless it is killed."""
-        task = asyncio.get_running_loop().create_task(self._run(request, done))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return CoroutineCall(task)
+        return CoroutineCall(self._work.begin(self._run(request, done)))
 
     async def _run(self, request: ToolRequest, done: Done) -> None:
         done(await self._outcome(request))

@@ -266,8 +266,7 @@ async def test_a_node_that_is_silent_is_declared_dead(pair: Pair) -> None:
     former = second.node.node_id
     exec_id = await start(second, "approval", question="now?")
     await until(second, exec_id, "WAITING")
-    for task in node_of(second)._work:
-        task.cancel()  # it renews nothing any more
+    node_of(second)._work.cancel()  # it renews nothing any more
     await asyncio.sleep(3.5)
     assert exec_id in first.engine._driver.live
     assert second.node.node_id not in (None, former)
@@ -282,8 +281,7 @@ async def test_the_clock_of_the_database_is_put_back(
     """A lease from the future keeps nobody waiting for it, and costs no node that lives its place."""
     first, second = pair
     alive, dead = first.node.node_id, second.node.node_id
-    for task in node_of(second)._work:
-        task.cancel()
+    node_of(second)._work.cancel()
     with psycopg.connect(postgres_settings.conninfo) as connection:
         hour = 3_600_000_000
         query = b"UPDATE nodes SET renewed_at = renewed_at + %s, lease_until = lease_until + %s"
@@ -328,11 +326,10 @@ async def test_a_node_that_began_nothing_new_calls_nothing(
     """One that cannot be sure of its lease waits with its calls until it is renewed."""
     node = node_of(pair.second)
     monkeypatch.setattr(node, "_sure_until", 0.0)
-    for task in node._work:
-        task.cancel()
+    node._work.cancel()
     exec_id = await start(pair.second, "slow", seconds=0)
     await asyncio.sleep(0.5)
     assert [] == begun(ledger)
-    node._keep(node._live())
+    node._work.begin(node._live())
     assert await pair.second.engine.wait(exec_id, 30)
     assert ["1 1"] == begun(ledger)

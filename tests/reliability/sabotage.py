@@ -183,7 +183,7 @@ def sleep_by_the_wall_clock() -> None:
         driver._wake(live, task.seq, task.attempt)
 
     def set_timer(driver: Driver, live: Live, task: TaskState, _: float) -> None:
-        driver._in_background(look(driver, live, task))
+        driver._work.begin(look(driver, live, task))
 
     Driver._set_timer = set_timer  # type: ignore[method-assign, assignment]
 
