@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import structlog
 from appliance import clock, errors, ids
 from appliance.background import Background
 from appliance.cluster.membership import Membership
-from appliance.errors import ApplianceError, Conflict, OutcomeUnknown
+from appliance.errors import ApplianceError, Conflict, OutcomeUnknown, Unavailable
 from appliance.store.commands import Commands
 from appliance.store.database import Database, Param, Row, settle
 
@@ -34,9 +35,16 @@ log = structlog.get_logger(__name__)
 
 
 class Gone(ApplianceError):
-    """The node that held the run holds it no more."""
+    """The node that held the run holds it no more; `in_doubt`, whether it may have done something."""
 
     code = "gone"
+    in_doubt = False
+
+
+class Vanished(Gone):
+    """It ended while it was asked."""
+
+    in_doubt = True
 
 
 class Mailbox:
@@ -97,25 +105,26 @@ class Mailbox:
         """Return the answer, and forget the command."""
         deadline = clock.monotonic() + LONGEST
         while clock.monotonic() < deadline:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
                     await answered.wait()
-            except TimeoutError:
-                pass
-            row = await settle(self._db.read(lambda tx: Commands(tx).get(command_id)))
-            if row is None:
-                raise Gone
-            if row["answer"] is not None:
-                await self._forget(command_id)
-                return str(row["answer"])
-        await self._forget(command_id)
+            answered.clear()
+            with suppress(Unavailable):  # the database may be back before the patience is over
+                row = await settle(self._db.read(lambda tx: Commands(tx).get(command_id)))
+                if row is None:
+                    raise Vanished
+                if row["answer"] is not None:
+                    self._work.begin(self._forget(command_id))
+                    return str(row["answer"])
+        self._work.begin(self._forget(command_id))
         raise OutcomeUnknown(
             "The server that holds the run does not answer; it may or may not do it: look before"
             " repeating."
         )
 
     async def _forget(self, command_id: str) -> None:
-        await settle(self._db.write(lambda tx: Commands(tx).delete(command_id)))
+        with suppress(ApplianceError):  # it goes with the node that it was for
+            await settle(self._db.write(lambda tx: Commands(tx).delete(command_id)))
 
     def _answered(self, command_id: str) -> None:
         if command_id in self._answers:

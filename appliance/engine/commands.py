@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 
 from appliance import clock
 from appliance.cluster.mailbox import Gone, Mailbox
@@ -55,22 +54,28 @@ class Commands:
         """Have the run do *kind*; return what came of it once that is durable.
 
         Raises: NotFound, Conflict, OutcomeUnknown when the node that holds it ended or did not answer,
-        and the errors of `Database.write`.
+        and the errors of `Database.write`; nothing was done where it is not OutcomeUnknown.
         """
-        asked = False
-        try:
-            for _ in range(ATTEMPTS):
-                holder = await self._other_holder(exec_id)
-                with suppress(Gone):
-                    if holder is None:
-                        return await self._perform(kind, exec_id, given or {})
-                    asked = True
-                    return await self._mailbox.ask(holder, exec_id, kind, given or {})
-        except (Conflict, Unavailable) as error:
-            if not asked or holder is not None:
+        in_doubt = False
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._give_once(kind, exec_id, given or {})
+            except Gone as gone:
+                in_doubt = in_doubt or gone.in_doubt
+            except (Conflict, Unavailable) as error:
+                if in_doubt:  # this may be because it was done
+                    raise OutcomeUnknown(_IN_DOUBT) from error
                 raise
-            raise OutcomeUnknown(_IN_DOUBT) from error  # who was asked before may have done it
-        raise OutcomeUnknown(_IN_DOUBT)
+        if in_doubt:
+            raise OutcomeUnknown(_IN_DOUBT)
+        msg = f"run {exec_id} goes from server to server now, nothing was done; try again"
+        raise Unavailable(msg)
+
+    async def _give_once(self, kind: str, exec_id: str, given: Mapping[str, Json]) -> Json:
+        holder = await self._other_holder(exec_id)
+        if holder is None:
+            return await self._perform(kind, exec_id, given)
+        return await self._mailbox.ask(holder, exec_id, kind, given)
 
     async def _other_holder(self, exec_id: str) -> str | None:
         """Return the node that holds a run, None when it is this one or the run has ended."""
