@@ -75,7 +75,8 @@ class Live:
 class Driver:
     """Holds the runs that are in memory.
 
-    *node* holds them for this server; *read* returns a run as it is stored; *executors* run what tasks call, by the type of the task.
+    *node* holds them for this server; *read* returns a run as it is stored; *executors* run what
+    tasks call, by the type of the task.
     `default_timeout` is in seconds, for calls that nobody gave a time; tools in `timeouts` have
     one of their own.
     """
@@ -127,6 +128,7 @@ class Driver:
         for live in list(self.live.values()):
             self._give_up(live.run, Fenced(), Recover(clock.now_us()))
         self._admission.clear()
+        self.wanted.clear()
 
     def _busy(self) -> bool:
         return not self._journal.idle or any(live.calls for live in self.live.values())
@@ -169,7 +171,7 @@ class Driver:
     def _stored(self, changes: Changes) -> None:
         run = changes.run
         self.feed.publish(changes.events)
-        if changes.events and (run.id in self.wanted or EVERY_RUN in self.wanted):
+        if self.wanted and changes.events and (self._wants(run.id) or self._wants(EVERY_RUN)):
             self._node.tell("moved", f"{run.id} {changes.events[0].number}")
         live = self.live.get(run.id)
         if live is not None and live.run is run:
@@ -177,6 +179,13 @@ class Driver:
         for waiter in changes.waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _wants(self, exec_id: str) -> bool:
+        """Whether somebody watches a run elsewhere, as far as was told."""
+        wanted = self.wanted.get(exec_id, 0.0) > clock.monotonic()
+        if not wanted:
+            self.wanted.pop(exec_id, None)
+        return wanted
 
     def _follow(self, live: Live, changes: Changes) -> None:
         """Do what changes that are durable now ask for."""
@@ -232,6 +241,7 @@ class Driver:
 
     def _retire(self, live: Live) -> None:
         del self.live[live.run.id]
+        self.wanted.pop(live.run.id, None)
         live.stop()
         self.counts[live.run.status] += 1
         if live.run.id in self._watchers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -30,7 +30,10 @@ TOGETHER = 0.05
 """Seconds for which news of many runs gather."""
 
 AT_ONCE = 64
+"""Runs that are read in one transaction."""
+
 REMEMBERED = 10_000
+"""Runs of which it is kept up to where they were told."""
 
 WANTED_FOR = 10.0
 """Seconds for which others tell of a run after they heard that it is watched."""
@@ -46,7 +49,7 @@ class Foreign:
         self._looks = Background()
         self._poll: asyncio.TimerHandle | None = None
         self._node = node
-        self._all = self._telling = False
+        self._telling = False
         self._news: dict[str, int] = {}
         """Runs that moved elsewhere, and the first number that is new, for those who watch all."""
         self._told: dict[str, int] = {}
@@ -79,19 +82,15 @@ class Foreign:
 
     def watch_all(self) -> None:
         """Tell those who watch all runs what happens elsewhere, from now on."""
-        if self._node.shared and not self._all:
-            self._all = True
-            self._watched[EVERY_RUN] += 1
+        if self._node.shared and EVERY_RUN not in self._watched:
+            self._watched[EVERY_RUN] = 1
             self._node.tell("watch", EVERY_RUN)
             self._poll_later()
 
     def _want(self, exec_id: str) -> None:
         """Tell of a run for a while, for it is watched elsewhere."""
-        now, wanted = clock.monotonic(), self._driver.wanted
-        for known in [known for known, until in wanted.items() if until < now]:
-            del wanted[known]
         if exec_id == EVERY_RUN or exec_id in self._driver.live:
-            wanted[exec_id] = now + WANTED_FOR
+            self._driver.wanted[exec_id] = clock.monotonic() + WANTED_FOR
 
     def _moved(self, told: str) -> None:
         """Have those look who watch a run here; *told* is its id and the number of its first news."""
@@ -100,7 +99,7 @@ class Foreign:
             if known in self._watched and self._is_elsewhere(known):
                 self._driver.feed.stir(known)
                 self._looks.begin(self._look(known))
-        if self._all and first:
+        if first and EVERY_RUN in self._watched:
             self._news.setdefault(exec_id, int(first))
             if not self._telling:
                 self._telling = True
@@ -111,14 +110,19 @@ class Foreign:
 
     async def _tell_all(self) -> None:
         """Tell those who watch all runs the news, a few runs at a time."""
-        while self._news:
-            await asyncio.sleep(TOGETHER)
-            some = {exec_id: self._news.pop(exec_id) for exec_id in list(self._news)[:AT_ONCE]}
-            with suppress(ApplianceError):  # what is missed now comes with the next news of the run
-                found = await settle(self._database.read(partial(_rows, exec_ids=list(some))))
-                for row, tasks in found:
-                    self._publish(row, tasks, some[row["workflow_exec_id"]])
-        self._telling = False
+        try:
+            while self._news:
+                await asyncio.sleep(TOGETHER)
+                some = {exec_id: self._news.pop(exec_id) for exec_id in list(self._news)[:AT_ONCE]}
+                await self._tell(some)
+        finally:
+            self._telling = False
+
+    async def _tell(self, news: Mapping[str, int]) -> None:
+        with suppress(ApplianceError):  # what is missed now comes with the next news of the run
+            read = partial(_rows, exec_ids=list(news))
+            for row, tasks in await settle(self._database.read(read)):
+                self._publish(row, tasks, news[row["workflow_exec_id"]])
 
     def _publish(self, row: Row, tasks: Sequence[Row], first: int) -> None:
         exec_id = row["workflow_exec_id"]
