@@ -298,15 +298,13 @@ class Node:
     def _renew(self, tx: Transaction, *, row: dict[str, Param]) -> _State:
         nodes, node_id = Nodes(tx), str(row["id"])
         now = nodes.now()
-        former = nodes.get(node_id)
-        if former is None or not nodes.renew({**row, **self._leased(now)}):
+        late = {member["id"]: member["session"] for member in nodes.all() if _is_over(member, now)}
+        if not nodes.renew({**row, **self._leased(now)}):
             return _State([], now)
-        if _is_over(
-            former, now
-        ):  # the database was away or its clock was set, and all were as late
+        if node_id in late:  # the database was away or its clock was set, and all were as late
             return _State(nodes.all(), now)
-        if any(_is_over(member, now) for member in nodes.all()):
-            nodes.evict(node_id, now)
+        for session in late.values():
+            nodes.evict(session)
         dead = self._bury(tx, node_id, now)
         return _State(nodes.all(), now, dead)
 

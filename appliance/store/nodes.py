@@ -27,10 +27,6 @@ class Nodes:
         """Prolong a lease; False when the node is no member any more."""
         return self._tx.run("renew_node", **row) == 1
 
-    def get(self, node_id: str) -> Row | None:
-        """Return a member, or None."""
-        return self._tx.one("get_node", id=node_id)
-
     def all(self) -> list[Row]:
         """Return every member, the oldest first."""
         return self._tx.all("list_nodes")
@@ -39,9 +35,9 @@ class Nodes:
         """Keep a member from being declared dead during this transaction; False if it is none."""
         return self._tx.one("hold_node", id=node_id) is not None
 
-    def evict(self, node_id: str, now: int) -> None:
-        """End the connections of members other than *node_id* whose lease is over at *now*."""
-        self._tx.all("evict_nodes", id=node_id, now=now)
+    def evict(self, session: int) -> None:
+        """End the connections by which a member writes."""
+        self._tx.all("evict_node", session=session)
 
     def dead(self, node_id: str, home: str, now: int) -> list[str]:
         """Return members other than *node_id* that are dead at *now*, locked against each other."""

@@ -19,13 +19,6 @@ UPDATE nodes
 SET url = :url, runs = :runs, calls = :calls, renewed_at = :renewed_at, lease_until = :lease_until
 WHERE id = :id;
 
--- name: get_node
--- One member.
-SELECT
-    id, home, session, name, version, url, runs, calls, started_at, renewed_at, lease_until
-FROM nodes
-WHERE id = :id;
-
 -- name: list_nodes
 -- Every member, the oldest first.
 SELECT
@@ -37,14 +30,11 @@ ORDER BY id;
 -- Keeps others from declaring a member dead until this transaction has ended.
 SELECT id FROM nodes WHERE id = :id FOR KEY SHARE;
 
--- name: evict_nodes (postgres only)
--- Ends the connections by which members write whose lease is over: they may be paused in the middle
--- of a transaction, and hold what others wait for.
+-- name: evict_node (postgres only)
+-- Ends the connections by which a member writes: it may be paused in the middle of a transaction,
+-- and hold what others wait for.
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE application_name IN (
-    SELECT 'compozy-' || session FROM nodes
-    WHERE id <> :id AND (lease_until < :now OR 2 * renewed_at - lease_until > :now)
-);
+WHERE application_name = 'compozy-' || CAST(:session AS text);
 
 -- name: find_dead_nodes (postgres only)
 -- Members whose lease is over, and those that began in this home and have no connection any more.
