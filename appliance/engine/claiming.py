@@ -22,6 +22,8 @@ AT_ONCE = 64
 """Runs that are taken in one transaction: few enough that other nodes take their share."""
 
 RETRY_AFTER = 1.0
+"""Seconds until runs that could not be taken are looked for again."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -62,15 +64,14 @@ class Claiming:
         if node_id is None:
             return None
 
-        def work(tx: Transaction) -> str | None:
-            claims = Claims(tx, node_id)
-            found = claims.holder(exec_id)
-            if found is None:
-                claims.run(exec_id)
-                found = claims.holder(exec_id)
-            return found
+        def look(tx: Transaction) -> str | None:
+            return Claims(tx, node_id).holder(exec_id)
 
-        return await settle(self._node.write(work))
+        def take(tx: Transaction) -> str | None:
+            Claims(tx, node_id).run(exec_id)
+            return look(tx)
+
+        return await settle(self._db.read(look)) or await settle(self._node.write(take))
 
     def line_up(self, run: Run) -> None:
         """Let any node take a run for which there is no room here now."""
