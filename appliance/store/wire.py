@@ -8,11 +8,11 @@ commit that tells something, and the writer must not wait for that.
 from __future__ import annotations
 
 import os
-import select
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from selectors import EVENT_READ, DefaultSelector
 
 import psycopg
 
@@ -54,8 +54,9 @@ class Wire:
 
     def tell(self, text: str) -> None:
         """Tell the others *text* soon. Any thread may call it; nobody waits."""
-        self._waiting.append(text)
-        self._ring()
+        if not self._closed.is_set():  # the rope may be another file by then
+            self._waiting.append(text)
+            self._ring()
 
     def close(self) -> None:
         """Hang up. What was told before is on its way."""
@@ -83,15 +84,15 @@ class Wire:
         connection.execute(self._statements["lock_session"], {"session": self._session})
         connection.execute(b"LISTEN compozy")
         self._connected()
-        while not self._closed.is_set():
-            ready, _, _ = select.select([connection.fileno(), self._bell], [], [])
-            if self._bell in ready:
-                os.read(self._bell, 4096)
-                self._send(connection)
-            if connection.fileno() in ready:
-                self._receive(connection)
+        with DefaultSelector() as ready:  # `select` takes no file beyond the 1023rd
+            ready.register(self._bell, EVENT_READ, self._send)
+            ready.register(connection, EVENT_READ, self._receive)
+            while not self._closed.is_set():
+                for key, _ in ready.select():
+                    key.data(connection)
 
     def _send(self, connection: Connection) -> None:
+        os.read(self._bell, 4096)
         while self._waiting:
             text = self._waiting.popleft()
             connection.execute(self._statements["notify_nodes"], {"text": text})
