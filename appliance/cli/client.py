@@ -235,7 +235,7 @@ async def _in_process(
     settings = loaded.settings
     log.configure("warning", settings.log_format)
     from appliance.operations.appliance import Appliance
-    from appliance.server.app import create_app
+    from appliance.server.app import Application
 
     check_knowledge(settings, definition.vector_dbs)
     # Interrupted runs are left to the next server: a command does what it was asked, and ends.
@@ -246,7 +246,7 @@ async def _in_process(
             raise Unauthorized(
                 f'{data.admin_key_path} is missing; make a new one with "auth bootstrap --force".'
             )
-        transport = httpx.ASGITransport(cast("Any", create_app(appliance)))
+        transport = httpx.ASGITransport(cast("Any", Application(appliance)))
         yield _http("http://appliance", key, None, transport=transport)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from html import escape
 from importlib.resources import files
 from typing import Any
 
 import msgspec
-from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 
 from appliance.errors import ApplianceError
 from appliance.server import openapi
@@ -40,15 +40,15 @@ curl -H "Authorization: Bearer $key" -H "Content-Type: application/json" \\
 
 
 class Description:
-    """The description of one application: as JSON and as a page, each made when first asked for."""
+    """The description of all routes: as JSON and as a page, each made when first asked for."""
 
-    def __init__(self, app: Litestar) -> None:
-        self._app = app
+    def __init__(self, handlers: Sequence[HTTPRouteHandler]) -> None:
+        self._handlers = handlers
 
     @cached_property
     def api(self) -> Json:
         """OpenAPI as a value."""
-        return openapi.describe(self._app)
+        return openapi.describe(self._handlers)
 
     @cached_property
     def json(self) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -26,6 +26,7 @@ from appliance.errors import (
 )
 from appliance.server.authentication import access_of
 from appliance.server.problem import MEDIA_TYPE, Problem
+from appliance.server.request import ApiRequest
 
 Json = dict[str, Any]
 
@@ -54,8 +55,14 @@ class Operation(NamedTuple):
         return access_of(self.handler.opt)
 
 
-def operations(app: Litestar) -> list[Operation]:
-    """Return every operation of *app* by path and method, but for the generated OPTIONS."""
+def operations(handlers: Iterable[HTTPRouteHandler]) -> list[Operation]:
+    """Return every operation of *handlers* by path and method, but for the generated OPTIONS."""
+    app = Litestar(
+        route_handlers=[*handlers],
+        request_class=ApiRequest,
+        openapi_config=None,
+        logging_config=None,
+    )
     found = [
         Operation(method, route.path_format, handler)
         for route in app.routes
@@ -66,11 +73,12 @@ def operations(app: Litestar) -> list[Operation]:
     return sorted(found, key=lambda operation: (operation.path, operation.method))
 
 
-def describe(app: Litestar) -> Json:
+def describe(handlers: Iterable[HTTPRouteHandler]) -> Json:
     """Return the whole description."""
+    found = operations(handlers)
     paths: dict[str, Json] = {}
     schemas = _Schemas()
-    for operation in operations(app):
+    for operation in found:
         described = _operation(operation, schemas)
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     return {
@@ -78,7 +86,7 @@ def describe(app: Litestar) -> Json:
         "info": {"title": "Compozy Appliance", "version": __version__, "description": _DESCRIPTION},
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}],
-        "tags": [{"name": tag} for tag in _tags(app)],
+        "tags": [{"name": tag} for tag in _tags(found)],
         "paths": paths,
         "components": {
             "schemas": schemas.components(),
@@ -93,8 +101,8 @@ def describe(app: Litestar) -> Json:
     }
 
 
-def _tags(app: Litestar) -> list[str]:
-    return sorted({tag for operation in operations(app) for tag in operation.handler.tags or ()})
+def _tags(found: Iterable[Operation]) -> list[str]:
+    return sorted({tag for operation in found for tag in operation.handler.tags or ()})
 
 
 class _Schemas:

@@ -23,7 +23,7 @@ from appliance.errors import ApplianceError, StorageBroken, Unavailable
 from appliance.language.model import Project
 from appliance.operations.appliance import Appliance
 from appliance.operations.definitions import Load
-from appliance.server.app import create_app
+from appliance.server.app import Application
 from appliance.server.deadlines import DeadlineProtocol
 from appliance.server.guard import guarding
 from appliance.server.limits import Limits
@@ -101,7 +101,7 @@ async def serve(
     """Serve an appliance that is open on *listener* until *stop*, and return the exit code."""
     notifier = Notifier()
     appliance.db.on_broken.append(stop.broken)
-    app = create_app(appliance)
+    app = Application(appliance)
     limits = Limits(server=appliance.settings.server, on_refusal=app.state.metrics.refused)
     async with listening(app, listener, limits, lambda: appliance.grace):
         url = url_of(listener)

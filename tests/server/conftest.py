@@ -9,12 +9,11 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from litestar import Litestar
 
 from appliance.config import DatabaseSettings, RateLimitSettings, ServerSettings, Settings
 from appliance.language.model import Project, RetryPolicy, Runtime, Task, Tool, Workflow
 from appliance.operations.appliance import Appliance
-from appliance.server.app import create_app
+from appliance.server.app import Application
 
 Client = Callable[..., httpx.AsyncClient]
 
@@ -91,8 +90,8 @@ async def appliance(
 
 
 @pytest.fixture
-def app(appliance: Appliance) -> Litestar:
-    return create_app(appliance)
+def app(appliance: Appliance) -> Application:
+    return Application(appliance)
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def admin_key(appliance: Appliance) -> str:
 
 
 @asynccontextmanager
-async def clients(app: Litestar) -> AsyncIterator[Client]:
+async def clients(app: Application) -> AsyncIterator[Client]:
     """Make clients of *app* with a token, or with none."""
     async with AsyncExitStack() as stack:
 
@@ -118,7 +117,7 @@ async def clients(app: Litestar) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def connect(app: Litestar) -> AsyncIterator[Client]:
+async def connect(app: Application) -> AsyncIterator[Client]:
     async with clients(app) as client:
         yield client
 
@@ -126,12 +125,12 @@ async def connect(app: Litestar) -> AsyncIterator[Client]:
 @pytest.fixture(scope="module")
 async def sqlite_app(
     tmp_path_factory: pytest.TempPathFactory, project: Project
-) -> AsyncIterator[tuple[Litestar, Client]]:
+) -> AsyncIterator[tuple[Application, Client]]:
     """One application in memory for all tests of a module, where the database does not matter."""
     home = tmp_path_factory.mktemp("home")
     database = DatabaseSettings(path=":memory:")
     async with Appliance.open(settings_for(database, home), project) as opened:
-        app = create_app(opened)
+        app = Application(opened)
         async with clients(app) as client:
             yield app, client
 

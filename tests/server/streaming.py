@@ -15,7 +15,7 @@ import msgspec
 from appliance.config import Settings, StreamSettings
 from appliance.language.loader import load_project
 from appliance.operations.appliance import Appliance
-from appliance.server.app import create_app
+from appliance.server.app import Application
 from appliance.server.limits import Limits
 from appliance.server.serve import bind, listening, url_of
 
@@ -43,7 +43,7 @@ class Server:
         project = load_project(FLOWS, {})
         enter = self._stack.enter_async_context
         self.appliance = await enter(Appliance.open(self.settings, project))
-        self.app = create_app(self.appliance)
+        self.app = Application(self.appliance)
         listener = self._stack.enter_context(bind("127.0.0.1", 0))
         await enter(listening(self.app, listener, Limits(server=self.settings.server)))
         headers = {"authorization": f"Bearer {self.appliance.data.read_admin_key()}"}

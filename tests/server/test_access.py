@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from litestar import Litestar
+
+from appliance.server.app import Application
 
 from .conftest import Client
 
@@ -16,7 +17,9 @@ API = "/api/v0"
     "value",
     ["", "Bearer", "Bearer ", "Basic YTpi", "{key}", "Token {key}", "Bearer {key} x", "Bearer a b"],
 )
-async def test_a_malformed_header_is_401(sqlite_app: tuple[Litestar, Client], value: str) -> None:
+async def test_a_malformed_header_is_401(
+    sqlite_app: tuple[Application, Client], value: str
+) -> None:
     """What is not `Bearer <key>` shows no key; the answer says what it should look like."""
     app, connect = sqlite_app
     key = app.state.appliance.data.read_admin_key()
@@ -26,7 +29,7 @@ async def test_a_malformed_header_is_401(sqlite_app: tuple[Litestar, Client], va
     assert "Bearer" == response.headers["www-authenticate"]
 
 
-async def test_a_header_sent_twice_is_401(sqlite_app: tuple[Litestar, Client]) -> None:
+async def test_a_header_sent_twice_is_401(sqlite_app: tuple[Application, Client]) -> None:
     """Two keys are none: nobody could say which one counts."""
     app, connect = sqlite_app
     key = f"Bearer {app.state.appliance.data.read_admin_key()}"
@@ -37,7 +40,9 @@ async def test_a_header_sent_twice_is_401(sqlite_app: tuple[Litestar, Client]) -
     assert 200 == (await connect().get(f"{API}/auth/me", headers=lower)).status_code
 
 
-async def test_metrics_are_open_on_this_machine_only(sqlite_app: tuple[Litestar, Client]) -> None:
+async def test_metrics_are_open_on_this_machine_only(
+    sqlite_app: tuple[Application, Client],
+) -> None:
     """A proxy speaks for others, and a page of another site asks for its own host."""
     _, connect = sqlite_app
     here = connect(address="127.0.0.1")

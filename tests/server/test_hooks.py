@@ -29,7 +29,7 @@ from appliance.language.model import (
 )
 from appliance.operations.appliance import Appliance
 from appliance.operations.webhooks import AT_ONCE
-from appliance.server.app import create_app
+from appliance.server.app import Application
 
 from .conftest import clients, sample_project, settings_for
 
@@ -456,7 +456,7 @@ async def _served(
 ) -> AsyncIterator[httpx.AsyncClient]:
     async with (
         Appliance.open(settings_for(database, home), project) as opened,
-        clients(create_app(opened)) as connect,
+        clients(Application(opened)) as connect,
     ):
         yield connect()
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar
 
 from appliance.language.model import Memory, MemoryCall, Project, Task, Workflow
+from appliance.server.app import Application
 
 from .conftest import Client, sample_project
 
@@ -226,7 +226,7 @@ async def test_a_workflow_writes_what_the_api_reads(user: httpx.AsyncClient) -> 
     ],
 )  # fmt: skip
 async def test_bad_requests(
-    sqlite_app: tuple[Litestar, Client],
+    sqlite_app: tuple[Application, Client],
     method: str,
     path: str,
     sent: Any,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from litestar import Litestar
 from prometheus_client.parser import text_string_to_metric_families
 
 from appliance.operations.appliance import Appliance
+from appliance.server.app import Application
 from appliance.server.metrics import Metrics
 
 from .conftest import Client
@@ -89,7 +89,7 @@ async def test_requests_runs_and_credentials_are_counted(
 
 
 async def test_methods_and_paths_make_no_new_series(
-    sqlite_app: tuple[Litestar, Client],
+    sqlite_app: tuple[Application, Client],
 ) -> None:
     """Whatever a stranger asks for, the number of series stays small."""
     _, connect = sqlite_app
@@ -116,7 +116,7 @@ async def test_a_failed_query_is_an_error(appliance: Appliance) -> None:
 
 
 async def test_the_manual_names_every_series(
-    sqlite_app: tuple[Litestar, Client],
+    sqlite_app: tuple[Application, Client],
 ) -> None:
     """docs/api.md has each series, whether or not it was counted yet."""
     text = sqlite_app[0].state.metrics.render().decode()

@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar
 
 from appliance.errors import ApplianceError
 from appliance.server import docs
+from appliance.server.app import Application
 from appliance.server.openapi import operations
+from appliance.server.routes import handlers
 
 from .conftest import Client
 
@@ -23,12 +24,12 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def api(sqlite_app: tuple[Litestar, Client]) -> Any:
+async def api(sqlite_app: tuple[Application, Client]) -> Any:
     return (await sqlite_app[1]().get("/openapi.json")).json()
 
 
 @pytest.fixture
-async def page(sqlite_app: tuple[Litestar, Client]) -> httpx.Response:
+async def page(sqlite_app: tuple[Application, Client]) -> httpx.Response:
     return await sqlite_app[1]().get("/docs")
 
 
@@ -40,9 +41,9 @@ def described(api: Any) -> dict[str, Any]:
     }
 
 
-async def test_every_route_is_described(sqlite_app: tuple[Litestar, Client], api: Any) -> None:
+async def test_every_route_is_described(api: Any) -> None:
     """With a summary, an id of its own, an answer that has a form, and the errors of its door."""
-    routes = {f"{one.method} {one.path}": one for one in operations(sqlite_app[0])}
+    routes = {f"{one.method} {one.path}": one for one in operations(handlers())}
     assert routes.keys() == described(api).keys()
     ids = [operation["operationId"] for operation in described(api).values()]
     assert len(set(ids)) == len(ids)
@@ -142,12 +143,12 @@ def test_what_is_described_is_escaped() -> None:
     assert "\"&'" not in shown
 
 
-async def test_the_manual_names_every_route(sqlite_app: tuple[Litestar, Client]) -> None:
+async def test_the_manual_names_every_route() -> None:
     """docs/api.md has each route with who may use it, and no other."""
     audience = {"public": "everybody", "local": "this machine, user"}
     expected = {
         (one.method, one.path, audience.get(one.access, one.access))
-        for one in operations(sqlite_app[0])
+        for one in operations(handlers())
     }
     manual = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
     rows = re.findall(r"^\| ([A-Z]+) \| (.*?) \| (.*?) \|", manual, re.MULTILINE)
@@ -179,7 +180,7 @@ class Page(HTMLParser):
                 self.attributes.append(name)
 
 
-async def test_the_description_is_json(sqlite_app: tuple[Litestar, Client]) -> None:
+async def test_the_description_is_json(sqlite_app: tuple[Application, Client]) -> None:
     """Served under its own media type, and small enough to read."""
     response = await sqlite_app[1]().get("/openapi.json")
     assert response.headers["content-type"].startswith("application/vnd.oai.openapi+json")

@@ -18,7 +18,7 @@ from appliance.config import DatabaseSettings, RateLimitSettings
 from appliance.language.model import Project
 from appliance.operations.appliance import Appliance
 from appliance.server import ratelimit
-from appliance.server.app import create_app
+from appliance.server.app import Application
 from appliance.server.ratelimit import Rate, RateLimits
 
 from .conftest import Client, clients, settings_for
@@ -48,7 +48,7 @@ async def limited(
     rules = msgspec.structs.replace(rules, ratelimit=RateLimitSettings(**limits))  # type: ignore[arg-type]
     async with (
         Appliance.open(rules, project) as appliance,
-        clients(create_app(appliance)) as connect,
+        clients(Application(appliance)) as connect,
     ):
         yield appliance.data.read_admin_key() or "", connect
 

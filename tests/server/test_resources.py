@@ -13,7 +13,7 @@ import pytest
 
 from appliance.config import DatabaseSettings
 from appliance.language import yaml
-from appliance.server.app import create_app
+from appliance.server.app import Application
 from tests.operations.projects import GREET, Shop
 
 from .conftest import Client, clients
@@ -54,7 +54,7 @@ def shop(tmp_path: Path) -> Shop:
 @asynccontextmanager
 async def serving(shop: Shop, database: DatabaseSettings) -> AsyncIterator[Client]:
     """Serve the shop to clients with a token, by default that of the admin."""
-    async with shop.opened(database) as appliance, clients(create_app(appliance)) as connect:
+    async with shop.opened(database) as appliance, clients(Application(appliance)) as connect:
 
         def client(token: str = "") -> httpx.AsyncClient:
             made = connect(token or str(appliance.data.read_admin_key()))

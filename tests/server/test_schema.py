@@ -29,7 +29,7 @@ from appliance.operations.appliance import Appliance
 from appliance.operations.executions import start_execution
 from appliance.operations.keys import generate_key
 from appliance.operations.users import create_user
-from appliance.server.app import create_app
+from appliance.server.app import Application
 from appliance.server.limits import Limits
 from appliance.server.serve import bind, listening, url_of
 from tests.postgres_server import PostgresServer
@@ -95,7 +95,7 @@ class Running:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         project = _with_a_hook(())
         async with Appliance.open(self._rules, project, load=_with_a_hook) as appliance:
-            app = create_app(appliance)
+            app = Application(appliance)
             self.api: Any = app.state.description.api
             identity = appliance.identity
             ada = await create_user(identity, SYSTEM, email="ada@example.com")

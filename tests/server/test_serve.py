@@ -43,16 +43,16 @@ PROGRAM = """
         server=ServerSettings(port=port, shutdown_timeout=float(sys.argv[4])),
     )
     if mode == "breaks":
-        made = serve.create_app
+        made = serve.Application
 
-        def create_app(appliance):
+        def application(appliance):
             app = made(appliance)
             import threading
             broken = lambda: [tell(StorageBroken()) for tell in appliance.db.on_broken]
             threading.Timer(0.3, broken).start()
             return app
 
-        serve.create_app = create_app
+        serve.Application = application
     try:
         code = serve.run(settings, sample_project(), lambda url: print(url, flush=True))
     except ApplianceError as error:

@@ -10,12 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar
 
 from appliance.config import DatabaseSettings, ServerSettings, Settings
 from appliance.language.model import Project
 from appliance.operations.appliance import Appliance, Readiness
-from appliance.server.app import create_app
+from appliance.server.app import Application
 
 from .conftest import Client, clients, settings_for
 
@@ -25,7 +24,7 @@ API = "/api/v0"
 
 
 @pytest.fixture
-async def root(sqlite_app: tuple[Litestar, Client]) -> httpx.AsyncClient:
+async def root(sqlite_app: tuple[Application, Client]) -> httpx.AsyncClient:
     app, connect = sqlite_app
     return connect(str(app.state.appliance.data.read_admin_key()))
 
@@ -39,7 +38,7 @@ def data(response: httpx.Response, status: int = 200) -> Any:
 async def served(settings: Settings, project: Project) -> AsyncIterator[tuple[Appliance, Client]]:
     async with (
         Appliance.open(settings, project) as appliance,
-        clients(create_app(appliance)) as connect,
+        clients(Application(appliance)) as connect,
     ):
         yield appliance, connect
 
@@ -117,7 +116,7 @@ async def test_no_name_leads_out_of_the_backups(root: httpx.AsyncClient, name: s
 
 
 async def test_health_is_not_readiness(
-    sqlite_app: tuple[Litestar, Client], monkeypatch: pytest.MonkeyPatch
+    sqlite_app: tuple[Application, Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that cannot acknowledge a write is alive, not ready, and says what is wrong."""
     app, connect = sqlite_app

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from litestar import Router
+from copy import copy
+
+from litestar.handlers import HTTPRouteHandler
+from litestar.utils import join_paths
 
 from appliance.server.routes import (
     audit,
@@ -28,8 +31,8 @@ from appliance.server.routes import (
 API = "/api/v0"
 
 
-def routers() -> list[Router]:
-    """Return the routes, fresh for one application."""
+def handlers() -> list[HTTPRouteHandler]:
+    """Return the handlers of all routes, fresh for one application."""
     nouns = (
         workflows,
         executions,
@@ -49,8 +52,12 @@ def routers() -> list[Router]:
         project,
         resources,
     )
-    handlers = [handler for noun in nouns for handler in noun.HANDLERS]
-    return [
-        Router(API, route_handlers=[*handlers, *service.API_HANDLERS]),
-        Router("/", route_handlers=service.HANDLERS),
-    ]
+    found = [handler for noun in nouns for handler in noun.HANDLERS]
+    return [*map(_below_api, [*found, *service.API_HANDLERS]), *service.HANDLERS]
+
+
+def _below_api(handler: HTTPRouteHandler) -> HTTPRouteHandler:
+    """Return a handler with its paths in full. A `Router` does so too, but registers it once more."""
+    handler = copy(handler)
+    handler.paths = {join_paths([API, path]) for path in handler.paths}
+    return handler
