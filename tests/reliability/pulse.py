@@ -32,11 +32,22 @@ def project(directory: Path) -> Path:
     return made
 
 
+def beat(server: Server, within_s: float = 10.0) -> None:
+    """Wait until the schedule has started one run more."""
+    path, deadline = "/schedules/pulse/ticks", time.monotonic() + within_s
+    before = len(list(pages(server, path, "ticks")))
+    while len(list(pages(server, path, "ticks"))) == before:
+        assert time.monotonic() < deadline, server.log
+        time.sleep(0.05)
+
+
 def judge_pulse(server: Server, *, every_second: bool = True, patience_s: float = 60.0) -> Findings:
     """Stop the pulse, wait for its runs, and compare them with the seconds and with its ledger.
 
     *every_second* has a run, unless the clock was set meanwhile: then some were missed.
     """
+    if every_second:
+        beat(server)
     server.call("POST", "/schedules/pulse/pause")
     runs = _ended(server, time.monotonic() + patience_s)
     ticks = list(pages(server, "/schedules/pulse/ticks", "ticks"))

@@ -126,5 +126,5 @@ def test_a_copy_of_the_file_alone_is_caught(
     history = History(tmp_path / "history")
     with server.running(), Load(server, history, seed):
         time.sleep(0.5)
-        (taken,) = take(server, history, 1)
-    assert judge_backup(server, history, taken).lost
+        taken = take(server, history, 5)  # one of them may come when all is in the file
+    assert any(judge_backup(server, history, each).lost for each in taken)

@@ -11,8 +11,8 @@ import pytest
 
 from appliance.config import DatabaseSettings
 
-from .oracle import Findings, ledger, pages
-from .pulse import judge_pulse, project
+from .oracle import Findings, ledger
+from .pulse import beat, judge_pulse, project
 from .serving import Server
 from .tiers import kinds, sized
 from .verdict import Verdict
@@ -30,21 +30,11 @@ def pulsed(server: Server, seed: str, kills: int) -> Findings:
         with server.running():  # leaving is a kill -9
             time.sleep(dice.uniform(0.05, 2.5))
     with server.running():
-        beat(server)
         found = judge_pulse(server)
     for task, calls in ledger(server.home / "ledger").items():
         if calls != sorted(set(calls)):
             found.doubled.append(f"an attempt of task {task} was called twice: {calls}")
     return found
-
-
-def beat(server: Server, within_s: float = 10.0) -> None:
-    """Wait until the schedule has started one run more."""
-    path, deadline = "/schedules/pulse/ticks", time.monotonic() + within_s
-    before = len(list(pages(server, path, "ticks")))
-    while len(list(pages(server, path, "ticks"))) == before:
-        assert time.monotonic() < deadline, server.log
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("database", kinds("postgres"), indirect=True)
