@@ -52,6 +52,11 @@ class Alone:
         return [row], 0
 
     @property
+    def is_member(self) -> bool:
+        """There is nothing to be cut off from."""
+        return True
+
+    @property
     def sure(self) -> bool:
         """There is nobody who could take anything over."""
         return True
@@ -77,5 +82,5 @@ class Alone:
         """Do what `Database.write` does."""
         return self._db.write(work)
 
-    def fenced(self) -> None:
+    def fenced(self, node_id: str | None) -> None:
         """Never happens."""

@@ -30,6 +30,11 @@ class Membership(Protocol):
     shared: bool
     """Whether other servers may work on the same database."""
 
+    @property
+    def is_member(self) -> bool:
+        """Whether this server may hold runs now."""
+        ...
+
     leads: bool
     """Whether this is the server that has to see to what one of them has to do."""
 
@@ -93,6 +98,6 @@ class Membership(Protocol):
         """Do what `Database.write` does, but only as a member. Raises Fenced too, by the future."""
         ...
 
-    def fenced(self) -> None:
-        """Take note that a write was refused because this server is no member any more."""
+    def fenced(self, node_id: str | None) -> None:
+        """Take note that a write as *node_id* was refused, for that is no member any more."""
         ...

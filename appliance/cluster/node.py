@@ -112,6 +112,11 @@ class Node:
         return nodes.all(), nodes.now()
 
     @property
+    def is_member(self) -> bool:
+        """Whether it has joined, and the others have not declared it dead since."""
+        return self.node_id is not None
+
+    @property
     def sure(self) -> bool:
         """Whether the lease cannot be over yet, by a clock that never jumps."""
         return self.node_id is not None and clock.monotonic() < self._sure_until
@@ -173,19 +178,19 @@ class Node:
                 raise Fenced
             return work(tx)
 
+        def look_whether_fenced(written: Future[Any]) -> None:
+            if isinstance(written.exception(), Fenced):
+                self._loop.call_soon_threadsafe(self.fenced, node_id)
+
         future = self._db.write(held)
-        future.add_done_callback(self._look_whether_fenced)
+        future.add_done_callback(look_whether_fenced)
         return future
 
-    def _look_whether_fenced(self, written: Future[Any]) -> None:
-        if isinstance(written.exception(), Fenced):
-            self._loop.call_soon_threadsafe(self.fenced)
-
-    def fenced(self) -> None:
+    def fenced(self, node_id: str | None) -> None:
         """Take note that others have taken over; let go of everything and join anew."""
-        if self.node_id is None:
-            return
-        log.warning("node.fenced", node=self.node_id)
+        if node_id is None or node_id != self.node_id:
+            return  # it is known already
+        log.warning("node.fenced", node=node_id)
         self.node_id = None
         self._lead(leads=False)
         self.on_lost()
@@ -255,7 +260,7 @@ class Node:
         if node_id != self.node_id:
             return 0.0
         if not state.members:
-            self.fenced()
+            self.fenced(node_id)
             return RETRY_AFTER
         self._sure_until = asked + self._about.lease
         self._follow(state)

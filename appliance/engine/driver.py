@@ -153,7 +153,12 @@ class Driver:
         await waiter
 
     def adopt(self, run: Run) -> Live:
-        """Hold *run*. Nothing happens until an event is delivered."""
+        """Hold *run*. Nothing happens until an event is delivered.
+
+        Raises Fenced while this server is cut off from the others.
+        """
+        if not self._node.is_member:
+            raise Fenced
         live = self.live[run.id] = Live(run)
         run.node_id = self._node.node_id
         return live

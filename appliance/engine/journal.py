@@ -92,18 +92,22 @@ class Journal:
             self._schedule(0)
 
     def _write(self, batch: list[Changes]) -> None:
+        node_id = self._node.node_id
+        if not self._node.is_member:
+            self._spoiled(batch, errors.Fenced())
+            return
         try:
-            rows = _rows(batch, self._node.node_id)
+            rows = _rows(batch, node_id)
         except (TypeError, ValueError, OverflowError) as error:
             self._spoiled(batch, errors.InvalidInput(f"A value of the run is not JSON: {error}."))
             return
         self._under_way += 1
         future = self._database.write(lambda tx: save(tx, rows))
         future.add_done_callback(
-            lambda done: self._loop.call_soon_threadsafe(self._written, batch, done)
+            lambda done: self._loop.call_soon_threadsafe(self._written, batch, node_id, done)
         )
 
-    def _written(self, batch: list[Changes], future: Future[None]) -> None:
+    def _written(self, batch: list[Changes], node_id: str | None, future: Future[None]) -> None:
         self._under_way -= 1
         error = future.exception()
         if error is None:
@@ -111,9 +115,10 @@ class Journal:
             for changes in batch:
                 _count_versions(changes)
                 self._stored(changes)
-        elif isinstance(error, errors.Fenced):
-            self._node.fenced()
-            self._spoiled(batch, error)
+        elif isinstance(error, errors.Fenced) or node_id != self._node.node_id:
+            # Others hold these runs now; to offer them again as another node would pass for theirs.
+            self._node.fenced(node_id)
+            self._spoiled(batch, error if isinstance(error, _FOR_ALL) else errors.Fenced())
         elif isinstance(error, _ELSEWHERE):
             self._keep(batch, error)
             return

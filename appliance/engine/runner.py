@@ -25,7 +25,7 @@ from appliance.engine.foreign import Foreign
 from appliance.engine.program import Program, compile_program, source_of
 from appliance.engine.run import Run, StoredRun, Surroundings
 from appliance.engine.triggers import Dispatched, Listener, listeners
-from appliance.errors import Conflict, Fenced, InvalidInput, NotFound, Unavailable
+from appliance.errors import Conflict, InvalidInput, NotFound, Unavailable
 from appliance.failpoint import failpoint
 from appliance.language.model import Json, Project, Workflow
 from appliance.store.database import Database, settle
@@ -203,8 +203,6 @@ class Engine:
         Raises NotFound for an unknown task, Conflict when the idempotency key is taken, and the
         errors of `Database.write`.
         """
-        if self.node.shared and self.node.node_id is None:
-            raise Fenced
         if self._closing:
             msg = "the server is stopping; try again when it is back"
             raise Unavailable(msg)

@@ -220,7 +220,7 @@ def miss_the_fence() -> None:
             batch.save(tx, rows)
 
     journal.save = save  # type: ignore[attr-defined]
-    Node.fenced = lambda _: None  # type: ignore[method-assign, assignment]
+    Node.fenced = lambda _node, _node_id: None  # type: ignore[method-assign, assignment]
     Node.sure = property(lambda _: True)  # type: ignore[assignment, method-assign]
 
 

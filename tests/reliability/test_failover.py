@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ from .tiers import sized
 from .verdict import Verdict
 
 LOAD_S = sized(1, 5, 20)
+AWAY_S = sized(0, 4, 4)
+"""Until the standby is promoted, at most: more than a lease, so that servers declare others dead."""
+
 NODES = 2
 
 
@@ -66,6 +70,7 @@ def failed_over(
                 clients.enter_context(Load(server, history, f"{seed}-{server.home.name}", lanes=2))
             time.sleep(LOAD_S)
             pair.primary.kill(signal.SIGKILL)
+            time.sleep(random.Random(seed).uniform(0, AWAY_S))
             pair.standby.promote()
             for server in servers:
                 name = f"{seed}-back-{server.home.name}"
