@@ -62,6 +62,7 @@ class Server:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             name: database.conninfo or database.path,
             "LEDGER": str(home / "ledger"),
+            "PYTHONFAULTHANDLER": "1",  # what ends in a signal says where, in the log
             "SERVER_PORT": self.url.rpartition(":")[2],
             **({} if PROGRAM and not sabotage else {"PYTHONPATH": str(ROOT)}),
             **environment,

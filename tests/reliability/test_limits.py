@@ -65,7 +65,14 @@ def _ask_for_much(server: Server, history: History) -> None:
         )
 
 
-@pytest.mark.parametrize("what", [_files, _memory], ids=["files", "memory"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param(_files, id="files"),
+        # One run of fifty ended with SIGSEGV; in which library is not known yet.
+        pytest.param(_memory, id="memory", marks=pytest.mark.reliability),
+    ],
+)
 def test_nothing_acknowledged_is_lost_at_a_limit(
     tmp_path: Path,
     sqlite_settings: DatabaseSettings,
@@ -79,7 +86,7 @@ def test_nothing_acknowledged_is_lost_at_a_limit(
     with server.running() as process:
         for number in range(ROUNDS):
             _press(server, history, process.pid, f"{seed}-{number}", what)
-            assert process.poll() is None
+            assert process.poll() is None, server.log
             assert server.ready
         assert any(write.outcome is not Outcome.OK for write in history.writes), "no limit was met"
         verdict.findings.corrupt = _dishonest(history)
