@@ -24,7 +24,7 @@ from appliance.clock import MICROSECONDS
 from appliance.cluster.membership import Hear, Load
 from appliance.config import DatabaseSettings, NodeSettings
 from appliance.errors import ApplianceError, Fenced
-from appliance.store import open_wire
+from appliance.store import open_beside, open_wire
 from appliance.store.database import Database, Param, Row, T, Transaction, Work, refused, settle
 from appliance.store.locks import PATIENCE_S
 from appliance.store.nodes import Nodes
@@ -68,6 +68,7 @@ class Node:
         self._started_at = clock.now_us()
         self._work = Background()
         self._wire: Wire | None = None
+        self._leases: Database | None = None
         self.node_id: str | None = None
         self.leads = False
         self._url = ""
@@ -83,6 +84,8 @@ class Node:
         self._load = load
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
+        # A paused server may hold what the others wait to write; to end that they must not wait too.
+        self._leases = await asyncio.to_thread(open_beside, self._database, self._db.session)
         self._wire = open_wire(
             self._database, self._db.session, hear=self._told, connected=self._connected
         )
@@ -97,9 +100,15 @@ class Node:
         node_id, self.node_id = self.node_id, None
         if node_id is not None:
             with suppress(ApplianceError):
-                await settle(self._db.write(partial(self._end, node_id=node_id)))
-        if self._wire is not None:
-            await asyncio.to_thread(self._wire.close)
+                await self._lease(partial(self._end, node_id=node_id))
+        for connection in (self._wire, self._leases):
+            if connection is not None:
+                await asyncio.to_thread(connection.close)
+
+    async def _lease(self, work: Work[T]) -> T:
+        """Do what has to do with leases."""
+        assert self._leases is not None
+        return await settle(self._leases.write(work))
 
     def announce(self, url: str) -> None:
         """Tell where this server answers, with the next renewal of its lease, which is now."""
@@ -217,7 +226,7 @@ class Node:
             "started_at": self._started_at,
         }
         asked = clock.monotonic()
-        state = await settle(self._db.write(partial(self._enter, row=row)))
+        state = await self._lease(partial(self._enter, row=row))
         self.node_id, self._sure_until = node_id, asked + self._about.lease
         log.info("node.joined", node=node_id, others=len(state.members) - 1)
         self._follow(state)
@@ -253,7 +262,7 @@ class Node:
             return RETRY_AFTER
         asked = clock.monotonic()
         try:
-            state = await settle(self._db.write(partial(self._renew, row=self._shown(node_id))))
+            state = await self._lease(partial(self._renew, row=self._shown(node_id)))
         except ApplianceError as error:
             log.warning("node.not_renewed", error=error.message)
             return RETRY_AFTER

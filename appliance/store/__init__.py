@@ -32,6 +32,22 @@ def open_database(settings: DatabaseSettings) -> Database:
     return SqliteDatabase(settings, statements, prepare)
 
 
+def open_beside(settings: DatabaseSettings, session: int) -> Database:
+    """Open PostgreSQL once more for the server that has *session*, claimed, for what must not wait.
+
+    Raises: what `open_database` and `Database.claim` raise.
+    """
+    from appliance.store.postgres import PostgresDatabase
+
+    database = PostgresDatabase(settings, queries.load(settings.driver), session)
+    try:
+        database.claim()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
 def open_wire(
     settings: DatabaseSettings,
     session: int,

@@ -196,7 +196,9 @@ class PostgresDatabase:
 
     driver = "postgres"
 
-    def __init__(self, settings: DatabaseSettings, statements: Statements) -> None:
+    def __init__(
+        self, settings: DatabaseSettings, statements: Statements, session: int | None = None
+    ) -> None:
         self.on_broken: list[Callable[[ApplianceError], None]] = []
         self.observe: Observer | None = None
         self._settings = settings
@@ -204,7 +206,7 @@ class PostgresDatabase:
         """Returns a new connection. Raises: InvalidConfiguration, Unavailable."""
         self._texts = encoded(statements)
         self._columns: dict[str, str] = {}
-        self.session = secrets.randbits(62)
+        self.session = secrets.randbits(62) if session is None else session
         self.claims: str | None = None
         """The query by which a new connection that writes claims the database again."""
         self._writer = Writer(PostgresSession(self), self._break)

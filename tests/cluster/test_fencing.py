@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from appliance.config import DatabaseSettings
 from appliance.engine.journal import Journal
 from appliance.errors import ApplianceError, Conflict, Fenced, Unavailable
+from appliance.operations.actors import SYSTEM
 from appliance.operations.appliance import Appliance
+from appliance.operations.nodes import list_nodes
+from appliance.operations.users import create_user
 from tests.engine.test_durable_commands import begun, send, start, status, until
 
 from .conftest import Pair, node_of
@@ -96,3 +101,24 @@ async def test_who_is_cut_off_takes_nothing(
             await start(pair.second, "slow", seconds=0)
     await eventually(lambda: pair.second.node.node_id)
     assert "SUCCESS" == await status(pair.second, await finish_at(pair.second))
+
+
+async def test_what_a_paused_server_holds_keeps_nobody(
+    pair: Pair, postgres_settings: DatabaseSettings
+) -> None:
+    """Others wait to write what it was writing; when its lease is over it is ended, and they go on."""
+    first, second = pair
+    node, former = node_of(second), second.node.node_id
+    node._work.cancel()
+    paused = psycopg.connect(
+        postgres_settings.conninfo, application_name=f"compozy-{node._db.session}"
+    )
+    with closing(paused):
+        paused.execute(b"LOCK TABLE users IN EXCLUSIVE MODE")
+        creating = asyncio.create_task(create_user(first.identity, SYSTEM, email="ada@example.org"))
+        await asyncio.sleep(0.5)
+        assert not creating.done()
+        async with asyncio.timeout(4):
+            while former in {each["id"] for each in await list_nodes(first, SYSTEM)}:
+                await asyncio.sleep(0.05)
+            assert "ada@example.org" == (await creating).email

@@ -133,4 +133,4 @@ def test_a_server_that_looks_away_is_caught(
         assert process.poll() is None
         process.kill()
     with server.running():
-        assert judge(server, history, 1, patience_s=2).lost
+        assert judge(server, history, 1, patience_s=2).all
