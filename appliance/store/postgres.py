@@ -172,7 +172,7 @@ class Connector:
                 raise
 
 
-def claimed(tx: Transaction, query: str, session: int) -> bool:
+def claimed(tx: Transaction, query: str) -> bool:
     """Claim the database for the connection of *tx*; return whether that could be.
 
     Raises: DatabaseTooNew when it was changed, before it could be claimed, so that a server of this
@@ -183,7 +183,6 @@ def claimed(tx: Transaction, query: str, session: int) -> bool:
         key=locks.DATABASE_KEY,
         programs=locks.PROGRAMS_KEY,
         newest=migrations.latest(),
-        session=session,
     )
     done = row is not None and bool(row["claimed"])
     if done and query == SHARE:
@@ -223,7 +222,7 @@ class PostgresDatabase:
     def claim(self, *, alone: bool = False) -> None:
         """Keep others off. Raises: Locked, DatabaseTooNew, Unavailable. See `Database`."""
         query = HAVE_ALONE if alone else SHARE
-        claim = partial(claimed, query=query, session=self.session)
+        claim = partial(claimed, query=query)
         locks.patiently(
             lambda: self._writer.submit(claim).result(),
             locks.SERVED if alone else locks.CHANGED_AS_A_WHOLE,
@@ -242,6 +241,10 @@ class PostgresDatabase:
         """Finish what was accepted, then close all connections. See `Database`."""
         self._readers.close()
         self._writer.close()
+
+    def name(self, connection: Connection) -> None:
+        """Give a connection that writes the name by which others can end it. Raises psycopg.Error."""
+        connection.execute(self._texts["name_connection"], {"session": self.session})
 
     def transaction(self, connection: Connection | Beginning, *, reads: bool) -> OpenTransaction:
         """Return the transaction of *connection* for one piece of work."""
@@ -301,6 +304,11 @@ class PostgresSession:
     def _use(self, connection: Connection) -> None:
         self._connection = connection
         self._beginning = Beginning(connection)
+        try:  # outside of a transaction, for one that is rolled back would take the name with it
+            self._database.name(connection)
+        except psycopg.Error as error:
+            connection.close()
+            raise faults.of_postgres(error, str) from error
 
     def begin(self) -> None:
         """Make sure of a connection; the transaction begins with the first query."""
@@ -312,7 +320,7 @@ class PostgresSession:
     def _claim_again(self, query: str) -> None:
         """Claim with the new connection; the server may still believe in the lost one for a while."""
         try:
-            if not claimed(self.transaction(), query, self._database.session):
+            if not claimed(self.transaction(), query):
                 raise Unavailable("Another connection still holds this PostgreSQL database.")
         except ApplianceError:
             self._connection.close()

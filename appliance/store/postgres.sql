@@ -28,18 +28,21 @@ ORDER BY a.attnum;
 
 -- name: claim_database (postgres only)
 -- Keeps every server off, for who changes the database as a whole; ends with the connection.
-SELECT pg_try_advisory_lock(:key) AS claimed, CAST(:session AS bigint) AS session;
+SELECT pg_try_advisory_lock(:key) AS claimed;
 
 -- name: share_database (postgres only)
 -- Keeps those off who change the database as a whole, or so that who knows no newer migration cannot
--- follow; ends with the connection. By its name others can end it when its server is paused and
--- holds what they wait for.
+-- follow; ends with the connection.
 SELECT
     pg_try_advisory_lock_shared(:key)
     AND pg_try_advisory_lock_shared(
         CAST(:programs AS integer), CAST(:newest AS integer)
-    ) AS claimed,
-    set_config('application_name', 'compozy-' || CAST(:session AS bigint), false);
+    ) AS claimed;
+
+-- name: name_connection (postgres only)
+-- By its name others can end a connection that writes, when its server is paused and holds what they
+-- wait for.
+SELECT set_config('application_name', 'compozy-' || CAST(:session AS bigint), false);
 
 -- name: keep_database (postgres only)
 -- Keeps those off who change the database as a whole, beside servers; ends with the connection.

@@ -23,13 +23,18 @@ def sabotage(take_away: Callable[[], None]) -> Callable[[], None]:
 
 @sabotage
 def acknowledge_before_commit() -> None:
-    """Answer when the work is done, and commit it a moment later."""
+    """Answer when the work is done, and commit it a moment later; but a server joins honestly."""
+    from appliance.cluster import node
     from appliance.errors import ApplianceError
     from appliance.store.writer import Piece, Writer
 
-    honest = Writer._outcomes
+    honest, commit = Writer._outcomes, Writer._commit
 
     def too_early(writer: Writer, batch: list[Piece]) -> None:
+        methods = [getattr(piece.work, "func", None) for piece in batch]
+        if any(getattr(method, "__module__", "") == node.__name__ for method in methods):
+            commit(writer, batch)
+            return
         try:
             writer._session.begin()
             results = writer._together(batch)

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import msgspec
 import psycopg
@@ -17,12 +18,14 @@ from appliance.errors import (
     Conflict,
     InvalidConfiguration,
     Locked,
+    NotFound,
     OutcomeUnknown,
     StorageFull,
     Unavailable,
 )
-from appliance.store import migrations, open_database, postgres
+from appliance.store import migrations, open_database, postgres, queries
 from appliance.store.batch import Batch, save
+from appliance.store.database import Transaction
 from appliance.store.nodes import Nodes
 from appliance.store.postgres import CONNECT_EVERY_S, PostgresDatabase
 from appliance.store.probe import Probe
@@ -351,7 +354,7 @@ def test_the_first_of_several_hosts_may_be_down(postgres_settings: DatabaseSetti
     database.close()
 
 
-OURS = "application_name = 'compozy' AND datname = current_database()"
+OURS = "application_name LIKE 'compozy%' AND datname = current_database()"
 
 
 def test_reads_use_no_more_connections_than_allowed(
@@ -448,3 +451,26 @@ def test_a_new_connection_claims_the_database_again(
         second.claim(alone=True)
     second.close()
     first.close()
+
+
+def test_a_connection_is_known_by_its_name_also_after_a_rollback(
+    postgres_settings: DatabaseSettings,
+) -> None:
+    """Others can end what writes for a server, also the connection that took the place of a lost one."""
+
+    def fail(tx: Transaction) -> None:
+        assert tx.one("database_clock")
+        raise NotFound
+
+    with (
+        closing(PostgresDatabase(postgres_settings, queries.load("postgres"))) as database,
+        psycopg.connect(postgres_settings.conninfo, autocommit=True) as other,
+    ):
+        query = (
+            b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+        )
+        database.claim()
+        for _ in range(2):
+            assert 1 == other.execute(query, (f"compozy-{database.session}",)).rowcount
+            with pytest.raises(NotFound):
+                database.write(fail).result()
