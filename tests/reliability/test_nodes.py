@@ -196,9 +196,10 @@ def test_dead_nodes_that_are_left_are_seen(
     fleet = Fleet(tmp_path, postgres_settings, "leave_the_dead")
     history = History(tmp_path / "history")
     with fleet.running() as members:
-        begin(members, history, seed)
-        members[1].process.kill()
-        members[1].process.wait()
+        with Load(members[1].server, history, seed):
+            until(lambda: fleet.held_by("node2") > 2, 10)
+            members[1].process.kill()
+            members[1].process.wait()
         time.sleep(LEASE_S)
         assert judge(fleet.servers[0], history, 1, patience_s=5).lost
 
