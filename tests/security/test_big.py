@@ -63,7 +63,10 @@ def test_a_body_without_an_end(both: Twins, path: str, piece: bytes) -> None:
     key = f"Bearer {server.admin_key}"
     with peak_growth(pid) as grown:
         head = request(method, path, transfer_encoding="chunked", authorization=key)
-        sent, status = endless(server.url, head, piece)
+        for _ in range(3):  # who still sends may lose the answer with the connection: RFC 9112, 9.6
+            sent, status = endless(server.url, head, piece)
+            if status:
+                break
     assert status == (404 if path == "/nothing" else 413)
     assert sent < ENOUGH / 2
     assert grown.mib < 40
